@@ -1,0 +1,1 @@
+"""The lrformer command, one file a subcommand."""

@@ -1,0 +1,1 @@
+"""Judging weights and measuring cost; never imported by the module."""

@@ -1,0 +1,1 @@
+"""The LRformer network: GFCA, the blocks, checkpoints (torch only)."""

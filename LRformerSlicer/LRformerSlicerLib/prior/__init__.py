@@ -1,0 +1,1 @@
+"""RLPP, the reliable lesion-semantic prior producer, and the MedSAM backbones behind it."""

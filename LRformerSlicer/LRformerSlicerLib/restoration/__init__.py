@@ -1,0 +1,1 @@
+"""One volume in, one result out: tasks, intensity, slicing, tiling, geometry, report."""

@@ -1,0 +1,1 @@
+"""Making weights; never imported by the module."""

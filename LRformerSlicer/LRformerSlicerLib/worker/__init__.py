@@ -1,0 +1,1 @@
+"""The child process that keeps models loaded: messages, server, client."""
