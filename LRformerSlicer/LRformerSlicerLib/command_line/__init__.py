@@ -1,1 +1,14 @@
-"""The lrformer command, one file a subcommand."""
+"""The lrformer command, one file a subcommand.
+
+A subcommand is a module of this package named like it, with ``add_arguments(parser)`` and ``run(arguments)``, which
+returns the exit code.  Modules import what is heavy (torch, SimpleITK, astra) inside ``run``, so that ``--help`` is
+quick and works without it.
+"""
+
+SUBCOMMANDS = {
+    "restore": "restore a CT or MR volume",
+    "prior": "write the lesion-semantic prior of a volume",
+    "simulate": "degrade a volume: CT dose, MR resolution or motion",
+    "serve": "serve jobs over standard input and output, as the Slicer module asks for",
+}
+"""Subcommand to the one line that --help shows for it."""

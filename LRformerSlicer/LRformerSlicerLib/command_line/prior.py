@@ -1,0 +1,66 @@
+"""lrformer prior: the lesion-semantic prior of a volume, alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ..restoration.options import RestorationOptions
+from .common import Reporter, add_prior_arguments, add_progress_argument, add_volume_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """IN, OUT and the options of the prior."""
+    add_volume_arguments(parser)
+    add_prior_arguments(parser)
+    add_progress_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Produce the prior and write it."""
+    reporter = Reporter(arguments.progress)
+    import SimpleITK as sitk
+
+    from ..restoration.volume import check_volume
+    from ..restoration.volume_io import OutputFiles, check_outputs, read_volume, small_like
+
+    image = read_volume(arguments.input)
+    check_volume(image)
+    maps = {
+        "prior": arguments.output,
+        "consistency": arguments.consistency_out,
+        "uncertainty": arguments.uncertainty_out,
+    }
+    maps = {name: path for name, path in maps.items() if path is not None}
+    check_outputs(
+        inputs=[arguments.input],
+        images=[(path, small_like(image, sitk.sitkFloat32)) for path in maps.values()],
+        texts=[arguments.report] if arguments.report else [],
+        image_bytes=4 * image.GetNumberOfPixels(),
+    )
+
+    from ..restoration.engine import Restorer
+
+    options = RestorationOptions(
+        device=arguments.device,
+        prior=arguments.prior,
+        medsam_checkpoint=arguments.medsam_checkpoint,
+        samples=arguments.samples,
+        seed=arguments.seed,
+        roi_lps_mm=arguments.roi,
+    )
+    result = Restorer().produce_prior(image, options, progress=reporter)
+    with OutputFiles() as outputs:
+        for name, path in maps.items():
+            outputs.add_image(getattr(result, name), path)
+        if arguments.report:
+            outputs.add_text(json.dumps(result.report, indent=2) + "\n", arguments.report)
+        outputs.commit()
+    report = result.report
+    reporter.say(
+        f"Prior of {report['slices']} {report['modality']} slices by {report['prior']['backbone']} "
+        f"in {report['seconds']['total']:.1f} s on {report['device']}."
+    )
+    reporter.say(f"Written: {arguments.output}")
+    reporter.done(report)
+    return 0

@@ -1,0 +1,110 @@
+"""lrformer restore: a degraded volume in, a restored one out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ..errors import UserError
+from ..restoration.options import RestorationOptions
+from .common import Reporter, add_prior_arguments, add_progress_argument, add_volume_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """IN, OUT and the options of a restoration."""
+    add_volume_arguments(parser)
+    parser.add_argument(
+        "--task",
+        default="auto",
+        metavar="ct-denoise|mr-sr2|mr-sr4|mr-artifact|auto",
+        help="what to remove (auto: by the modality and the value range)",
+    )
+    parser.add_argument("--model", type=Path, metavar="FILE", help="a .safetensors file instead of the shipped one")
+    add_prior_arguments(parser)
+    parser.add_argument("--only-roi", action="store_true", help="change nothing outside --roi")
+    parser.add_argument("--strength", type=float, default=1.0, metavar="0..1", help="share of the change to take (1)")
+    parser.add_argument("--prior-out", type=Path, metavar="FILE", help="write the prior, U = (C + D) / 2")
+    parser.add_argument("--difference-out", type=Path, metavar="FILE", help="write restored minus input")
+    parser.add_argument("--reference", type=Path, metavar="FILE", help="a clean volume: adds PSNR, SSIM, RMSE")
+    add_progress_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Restore and write; nothing is written before everything is computed."""
+    reporter = Reporter(arguments.progress)
+    import SimpleITK as sitk
+
+    from ..restoration.volume import check_volume
+    from ..restoration.volume_io import OutputFiles, check_outputs, read_volume, small_like
+
+    image = read_volume(arguments.input)
+    check_volume(image)
+    reference = read_volume(arguments.reference) if arguments.reference else None
+    maps = {
+        "prior": arguments.prior_out,
+        "consistency": arguments.consistency_out,
+        "uncertainty": arguments.uncertainty_out,
+        "difference": arguments.difference_out,
+    }
+    maps = {name: path for name, path in maps.items() if path is not None}
+    if arguments.prior == "none" and (unmade := maps.keys() - {"difference"}):
+        raise UserError(f"Without a prior there is no {sorted(unmade)[0]} map to write: choose a --prior.")
+    sources = (arguments.input, arguments.reference, arguments.model, arguments.medsam_checkpoint)
+    check_outputs(
+        inputs=[path for path in sources if path],
+        images=[
+            (arguments.output, small_like(image)),
+            *((path, small_like(image, sitk.sitkFloat32)) for path in maps.values()),
+        ],
+        texts=[arguments.report] if arguments.report else [],
+        image_bytes=image.GetNumberOfPixels() * image.GetSizeOfPixelComponent(),
+    )
+
+    from ..restoration.engine import Restorer
+
+    options = RestorationOptions(
+        task=arguments.task,
+        model=arguments.model,
+        device=arguments.device,
+        prior=arguments.prior,
+        medsam_checkpoint=arguments.medsam_checkpoint,
+        samples=arguments.samples,
+        seed=arguments.seed,
+        roi_lps_mm=arguments.roi,
+        only_roi=arguments.only_roi,
+        strength=arguments.strength,
+    )
+    result = Restorer().restore(image, options, progress=reporter, reference=reference)
+    with OutputFiles() as outputs:
+        outputs.add_image(result.restored, arguments.output)
+        for name, path in maps.items():
+            outputs.add_image(getattr(result, name), path)
+        if arguments.report:
+            outputs.add_text(json.dumps(result.report, indent=2) + "\n", arguments.report)
+        outputs.commit()
+    _tell_outcome(reporter, result.report, arguments.output)
+    reporter.done(result.report)
+    return 0
+
+
+def _tell_outcome(reporter: Reporter, report: dict, output: Path) -> None:
+    reporter.say(f"Task {report['task']} ({report['task_reason']}), model {report['model']['name']}.")
+    reporter.say(
+        f"{report['slices']} slices in {report['seconds']['total']:.1f} s on {report['device']} "
+        f"({report['device_name']}), prior {report['prior']['backbone']}."
+    )
+    if metrics := report.get("metrics"):
+        for moment in ("before", "after"):
+            reporter.say(f"{moment:>6}: " + metric_line(metrics[moment], metrics["unit"]))
+    reporter.say(f"Written: {output}")
+
+
+def metric_line(scores: dict, unit: str) -> str:
+    """PSNR, SSIM and RMSE in a line."""
+    psnr = "identical" if scores["psnr_db"] is None and scores["rmse"] == 0 else _number(scores["psnr_db"], ".2f")
+    return f"PSNR {psnr} dB, SSIM {_number(scores['ssim'], '.4f')}, RMSE {_number(scores['rmse'], '.4g')} {unit}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "n/a" if value is None else format(value, form)

@@ -1,0 +1,152 @@
+"""What a job gives back: volumes made when asked for, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import UserError
+from .intensity import Intensity
+from .metrics import MetricSum
+from .super_resolution import image_on_grid, interpolate_slice, resized_grid
+from .tasks import Task
+from .volume import Volume, fill_non_finite
+
+MAP_STEPS = np.iinfo(np.uint16).max
+"""Maps in [0, 1] are kept as 16-bit numbers, a quarter of the memory of C, D and the prior in float32."""
+
+MaskOf = Callable[[np.ndarray], np.ndarray]
+
+
+def quantise(maps: np.ndarray) -> np.ndarray:
+    """Maps in [0, 1] as uint16; the error is below 1e-5."""
+    return np.rint(np.clip(maps, 0.0, 1.0) * MAP_STEPS).astype(np.uint16)
+
+
+@dataclass
+class PriorResult:
+    """The prior of a volume or of one slice of it.
+
+    The images are float32 in [0, 1] on the input's grid. Each access makes a new image, so that only those
+    that somebody wants take memory.
+    """
+
+    volume: Volume
+    report: dict
+    consistency_steps: np.ndarray = field(repr=False)
+    discrepancy_steps: np.ndarray = field(repr=False)
+    first_index: int = 0
+
+    @property
+    def consistency(self) -> sitk.Image:
+        """C: where the stochastic passes agree that there is a structure."""
+        return self._map_image(self.consistency_steps)
+
+    @property
+    def uncertainty(self) -> sitk.Image:
+        """D: where the passes disagree."""
+        return self._map_image(self.discrepancy_steps)
+
+    @property
+    def prior(self) -> sitk.Image:
+        """U = (C + D) / 2, the reliable lesion-semantic prior."""
+        total = np.empty(self.consistency_steps.shape, dtype=np.float32)
+        for place in range(total.shape[0]):
+            np.add(self.consistency_steps[place], self.discrepancy_steps[place], out=total[place], dtype=np.float32)
+        total *= np.float32(0.5 / MAP_STEPS)
+        return self._image(total, 1)
+
+    def _map_image(self, steps: np.ndarray) -> sitk.Image:
+        return self._image(np.multiply(steps, np.float32(1.0 / MAP_STEPS), dtype=np.float32), 1)
+
+    def _image(self, array: np.ndarray, factor: int) -> sitk.Image:
+        image = image_on_grid(array, self.volume.image, self.volume.plane, factor, self.first_index)
+        return image[:, :, 0] if self.volume.was_2d else image
+
+
+@dataclass
+class RestorationResult(PriorResult):
+    """A restored volume or slice with its prior; `restored` has the input's voxel type."""
+
+    restored_array: np.ndarray = field(repr=False, kw_only=True)
+    task: Task = field(kw_only=True)
+    intensity: Intensity = field(kw_only=True)
+    mask_of: MaskOf = field(repr=False, kw_only=True)
+
+    @property
+    def restored(self) -> sitk.Image:
+        """The restored volume: on the input's grid, or on the finer one for super-resolution."""
+        return self._image(self.restored_array, self.task.scale)
+
+    @property
+    def difference(self) -> sitk.Image:
+        """Restored minus input, float32; for super-resolution minus the input's cubic B-spline interpolation.
+
+        0 where the input is NaN or infinite.
+        """
+        difference = np.empty(self.restored_array.shape, dtype=np.float32)
+        target = self.volume.plane.view(difference)
+        for place, (before, after) in enumerate(self._pairs()):
+            with np.errstate(invalid="ignore"):
+                change = after.astype(np.float64) - before
+            target[place] = np.where(np.isfinite(change), change, 0.0)
+        return self._image(difference, self.task.scale)
+
+    def compare(self, reference: sitk.Image) -> dict:
+        """PSNR, SSIM and RMSE before and after against a reference, in the task's window inside the body.
+
+        Put into the report as "metrics" too. Raises UserError where the reference lies on another grid.
+        """
+        check_reference(reference, self.volume, self.task)
+        if self.volume.was_2d:
+            reference = sitk.JoinSeries(reference)
+        references = self.volume.plane.view(sitk.GetArrayViewFromImage(reference))
+        before, after = MetricSum(self.task.metrics_window), MetricSum(self.task.metrics_window)
+        for target, (original, restored_slice) in zip(references, self._pairs(), strict=True):
+            target = fill_non_finite(target)[0]
+            mask = self.mask_of(target)
+            truth = self._comparable(target)
+            before.add(self._comparable(original), truth, mask)
+            after.add(self._comparable(restored_slice), truth, mask)
+        self.report["metrics"] = {
+            "window": list(self.task.metrics_window),
+            "unit": self.task.unit,
+            "region": "body",
+            "before": before.result(),
+            "after": after.result(),
+        }
+        return self.report["metrics"]
+
+    def _comparable(self, values: np.ndarray) -> np.ndarray:
+        if self.task.modality == "CT":
+            return values.astype(np.float64)
+        return (values.astype(np.float64) - self.intensity.zero) / self.intensity.unit
+
+    def _pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Input (interpolated to the restored grid) and restored slice, one after another."""
+        for place, after in enumerate(self.volume.plane.view(self.restored_array)):
+            original = self.volume.slices[self.first_index + place]
+            if self.task.scale > 1:
+                original = interpolate_slice(fill_non_finite(original)[0], self.task.scale)
+            yield original, after
+
+
+def check_reference(reference: sitk.Image, volume: Volume, task: Task) -> None:
+    """UserError where the reference is not a scalar image on the grid that the restored volume will have."""
+    if reference.GetNumberOfComponentsPerPixel() > 1:
+        raise UserError("The reference is a colour or vector image: choose a scalar volume.")
+    size, spacing, _ = resized_grid(volume.image, volume.plane, task.scale)
+    if volume.was_2d:
+        size, spacing = size[:2], spacing[:2]
+    if list(reference.GetSize()) != size or not np.allclose(reference.GetSpacing(), spacing, rtol=1e-3):
+        there, here = _grid(reference.GetSize(), reference.GetSpacing()), _grid(size, spacing)
+        raise UserError(
+            f"The reference has {there}, but the restored volume will have {here}: choose a reference on that grid."
+        )
+
+
+def _grid(size: Sequence[int], spacing_mm: Sequence[float]) -> str:
+    return f"{' x '.join(map(str, size))} voxels of {' x '.join(f'{step:.3g}' for step in spacing_mm)} mm"

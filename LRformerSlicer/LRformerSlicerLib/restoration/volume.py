@@ -1,0 +1,133 @@
+"""The checked input of a job: a scalar 3-D volume, its slices and what is known of its values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import UserError
+from .slicing import SlicePlane
+
+SMALLEST_SLICE_PIXELS = 16
+MODALITY_TAG = "0008|0060"
+MOST_NON_FINITE = 0.5
+STATISTICS_VOXELS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A 3-D scalar image with its array seen as (slices, rows, columns) along the acquisition plane.
+
+    `sample` are finite voxel values taken evenly over the volume; `lowest` and `highest` are over all finite
+    voxels; `non_finite` counts NaN and infinite voxels.
+    """
+
+    image: sitk.Image
+    plane: SlicePlane
+    slices: np.ndarray
+    sample: np.ndarray
+    lowest: float
+    highest: float
+    non_finite: int
+    was_2d: bool
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The voxel type."""
+        return self.slices.dtype
+
+    @property
+    def pixel_size_mm(self) -> tuple[float, float]:
+        """Spacing along rows' and columns' index, (row step, column step)."""
+        spacing = self.image.GetSpacing()
+        row_axis, column_axis = self.plane.in_plane_axes
+        return spacing[row_axis], spacing[column_axis]
+
+    @property
+    def stated_modality(self) -> str | None:
+        """The DICOM modality that came with the image, if any."""
+        return self.image.GetMetaData(MODALITY_TAG) if self.image.HasMetaDataKey(MODALITY_TAG) else None
+
+
+def check_volume(image: sitk.Image) -> Volume:
+    """The volume behind `image`, or a UserError that says why it cannot be restored.
+
+    Refused: 4-D, colour or complex voxels, slices under 16 pixels, constant volumes, volumes that are mostly
+    NaN or infinite. A 2-D image becomes a volume of one slice.
+    """
+    if image.GetDimension() > 3:
+        raise UserError(
+            f"The image has {image.GetDimension()} dimensions, but one volume is restored at a time: "
+            "extract one time point or channel first."
+        )
+    components = image.GetNumberOfComponentsPerPixel()
+    if components > 1:
+        raise UserError(
+            f"Each voxel has {components} values (colour or vector), but CT and MR have one: choose a scalar volume."
+        )
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise UserError("The voxels are complex numbers: save the magnitude image and restore that.")
+    was_2d = image.GetDimension() == 2
+    if was_2d:
+        image = _as_one_slice_volume(image)
+    array = sitk.GetArrayViewFromImage(image)
+    plane = SlicePlane.of(image)
+    slices = plane.view(array)
+    rows, columns = slices.shape[1:]
+    if min(rows, columns) < SMALLEST_SLICE_PIXELS:
+        raise UserError(
+            f"The slices are {columns} x {rows} pixels, but at least {SMALLEST_SLICE_PIXELS} x "
+            f"{SMALLEST_SLICE_PIXELS} are needed: choose a larger volume."
+        )
+    lowest, highest, non_finite = _extremes(slices)
+    if non_finite > MOST_NON_FINITE * slices.size:
+        raise UserError(
+            f"{non_finite} of {slices.size} voxels are NaN or infinite, too many to restore around: "
+            "repair the volume or choose another."
+        )
+    if lowest == highest:
+        raise UserError(f"Every voxel has the value {lowest:g}: choose a volume that shows something.")
+    step = max(1, slices.size // STATISTICS_VOXELS)
+    sample = array.reshape(-1)[::step]
+    sample = sample[np.isfinite(sample)]
+    return Volume(image, plane, slices, sample, lowest, highest, non_finite, was_2d)
+
+
+def _as_one_slice_volume(image: sitk.Image) -> sitk.Image:
+    volume = sitk.JoinSeries(image)
+    if image.HasMetaDataKey(MODALITY_TAG):
+        volume.SetMetaData(MODALITY_TAG, image.GetMetaData(MODALITY_TAG))
+    return volume
+
+
+def _extremes(slices: np.ndarray) -> tuple[float, float, int]:
+    """Lowest and highest finite value and the number of the others, slice by slice to stay small."""
+    if np.issubdtype(slices.dtype, np.integer):
+        return float(slices.min()), float(slices.max()), 0
+    lowest, highest, non_finite = np.inf, -np.inf, 0
+    for one in slices:
+        finite = one[np.isfinite(one)]
+        non_finite += one.size - finite.size
+        if finite.size:
+            lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
+    return lowest, highest, non_finite
+
+
+def fill_non_finite(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """A slice with each NaN or infinite pixel replaced by its nearest finite one, and where they were.
+
+    The second value is None where all pixels are finite. A slice without any finite pixel becomes zeros.
+    """
+    if np.issubdtype(pixels.dtype, np.integer):
+        return pixels, None
+    bad = ~np.isfinite(pixels)
+    if not bad.any():
+        return pixels, None
+    if bad.all():
+        return np.zeros_like(pixels), bad
+    from scipy.ndimage import distance_transform_edt
+
+    nearest = distance_transform_edt(bad, return_distances=False, return_indices=True)
+    return pixels[tuple(nearest)], bad
