@@ -1,4 +1,4 @@
-"""lrformer serve: the worker that the Slicer module talks to."""
+"""``lrformer serve``: the worker process that the Slicer module starts; not meant to be typed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None: requests come over standard input."""
+    """It has none: everything comes with the requests (see worker.messages)."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until standard input closes."""
+    """Serve standard input until it closes."""
     from ..worker.server import main
 
     return main()

@@ -1,0 +1,190 @@
+"""The worker process: reads requests from standard input, serves them one after the other, writes events.
+
+``python -m LRformerSlicerLib serve``.  Models and backbones stay loaded between jobs.  The process ends when asked to
+(``shutdown``), and at once when its standard input closes: its parent has then gone, and nobody waits for the result.
+
+Standard output belongs to the messages.  Before anything else is imported, file descriptor 1 is moved aside and
+pointed at standard error, so that a library which prints, in Python or in C, cannot break a line.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.restoration.options import Progress, RestorationOptions
+from LRformerSlicerLib.worker.messages import (
+    DoneEvent,
+    ErrorEvent,
+    Event,
+    MessageError,
+    ProgressEvent,
+    Request,
+    WarningEvent,
+    decode_request,
+    encode,
+)
+
+PROGRESS_INTERVAL_S = 0.1
+"""Progress within one stage is reported at most this often; a panel cannot show more and the pipe stays empty."""
+
+Send = Callable[[Event], None]
+
+
+def main() -> int:
+    """Serve standard input until it closes or asks for shutdown; returns the exit status."""
+    channel = _claim_standard_output()
+    write_lock = threading.Lock()
+
+    def send(event: Event) -> None:
+        with write_lock:
+            try:
+                channel.write(encode(event))
+                channel.flush()
+            except (BrokenPipeError, ValueError):  # the reader has gone, so has the reason to go on
+                os._exit(0)
+
+    requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read_lines, args=(0, requests), name="requests", daemon=True).start()
+    jobs = Jobs(send)
+    while True:
+        line = requests.get()
+        try:
+            request = decode_request(line)
+        except MessageError as error:
+            send(
+                ErrorEvent(
+                    id="",
+                    kind="internal",
+                    message="The worker was sent a request it does not understand.",
+                    detail=str(error),
+                )
+            )
+            continue
+        if request.kind == "shutdown":
+            send(DoneEvent(request.id))
+            return 0
+        jobs.serve(request)
+
+
+class Jobs:
+    """Serves requests; holds the one Restorer, which keeps networks and backbones loaded."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._restorer = None
+
+    def serve(self, request: Request) -> None:
+        """Do what `request` asks and send its events, the last of them a DoneEvent or an ErrorEvent."""
+        try:
+            report = {"pid": os.getpid()} if request.kind == "ping" else self._run(request)
+            event: Event = DoneEvent(request.id, report)
+        except UserError as error:
+            event = ErrorEvent(request.id, "user", error.message)
+        except MemoryError:
+            message = "There is not enough memory for this volume: close other programs or crop it, then try again."
+            event = ErrorEvent(request.id, "user", message, traceback.format_exc())
+        except ModuleNotFoundError as error:
+            message = f"The Python package {error.name} is missing: install what Resources/requirements.txt lists."
+            event = ErrorEvent(request.id, "user", message, traceback.format_exc())
+        except Exception as error:  # a bug in one job must not end the worker
+            message = f"The restoration failed unexpectedly ({type(error).__name__}: {error})."
+            event = ErrorEvent(request.id, "internal", message, traceback.format_exc())
+        self._send(event)
+
+    def _run(self, request: Request) -> dict:
+        """One job from its input file to its output files; returns the report."""
+        started = time.perf_counter()
+        progress = ProgressSender(request.id, self._send)
+        progress.stage("load")
+        # Only now: a worker that was merely pinged stays small, and the parent hears of a slow import as a stage.
+        from LRformerSlicerLib.restoration.engine import Restorer
+        from LRformerSlicerLib.restoration.volume_io import OutputFiles, read_volume
+
+        if self._restorer is None:
+            self._restorer = Restorer()
+        options = _options(request.options)
+        image = read_volume(Path(request.input))
+        if request.kind == "restore":
+            result = self._restorer.restore(image, options, progress, request.modality)
+        elif request.kind == "preview":
+            result = self._restorer.restore_slice(image, options, request.slice, progress, request.modality)
+        else:
+            result = self._restorer.produce_prior(image, options, progress, request.modality)
+        progress.stage("write")
+        with OutputFiles() as files:  # all of them or none
+            for name, path in request.outputs.items():
+                if not hasattr(result, name):
+                    raise UserError(f"A {request.kind} job makes no {name} image: do not ask for it.")
+                files.add_image(getattr(result, name), Path(path))
+            files.commit()
+        return {**result.report, "worker_seconds": time.perf_counter() - started}
+
+
+class ProgressSender:
+    """The engine's progress callback: passes each step on as an event, thinned to what a person can see, and each
+    warning at once."""
+
+    def __init__(self, request_id: str, send: Send) -> None:
+        self._id = request_id
+        self._send = send
+        self._stage = ""
+        self._last_sent_s = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.message:
+            self._send(WarningEvent(self._id, progress.message))
+            return
+        now_s = time.monotonic()
+        unremarkable = progress.stage == self._stage and progress.done < progress.total
+        if unremarkable and now_s - self._last_sent_s < PROGRESS_INTERVAL_S:
+            return
+        self._stage, self._last_sent_s = progress.stage, now_s
+        self._send(ProgressEvent(self._id, progress.stage, progress.done, progress.total, progress.seconds_left))
+
+    def stage(self, stage: str) -> None:
+        """Report that `stage` begins, of a length that nobody knows."""
+        self._stage = stage
+        self._send(ProgressEvent(self._id, stage, 0, 0))
+
+
+def _options(values: dict) -> RestorationOptions:
+    """A request's options as the engine wants them: paths as Path, the region as a tuple."""
+    values = dict(values)
+    for name in ("model", "medsam_checkpoint"):
+        if values.get(name) is not None:
+            values[name] = Path(values[name])
+    if values.get("roi_lps_mm") is not None:
+        values["roi_lps_mm"] = tuple(float(side) for side in values["roi_lps_mm"])
+    return RestorationOptions(**values)
+
+
+def _claim_standard_output() -> BinaryIO:
+    """Keep descriptor 1 for the messages and give everybody else standard error; returns the message channel."""
+    sys.stdout.flush()
+    channel = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return channel
+
+
+def _read_lines(descriptor: int, requests: queue.SimpleQueue[bytes]) -> None:
+    """Pass the lines read from `descriptor` on; end the process when it closes, whatever is being computed."""
+    # os.read and not sys.stdin: at exit Python would wait for the lock that a reader blocked in sys.stdin holds.
+    unfinished = b""
+    while chunk := os.read(descriptor, 65536):
+        *lines, unfinished = (unfinished + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                requests.put(line)
+    # Not sys.exit: that would wait for the job in the main thread. Output files are written beside and renamed, so
+    # nothing half-written is left under an output's name.
+    os._exit(0)
