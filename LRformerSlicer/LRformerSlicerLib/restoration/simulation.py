@@ -31,7 +31,7 @@ def lower_dose(image: sitk.Image, dose: float, seed: int = 0, progress: Progress
     volume = _volume_of("CT", image, "a lower dose")
     row_mm, column_mm = volume.pixel_size_mm
     if abs(row_mm - column_mm) > SQUARE_TOLERANCE * row_mm:
-        raise UserError(f"The pixels measure {row_mm:.3g} x {column_mm:.3g} mm, but a dose needs square pixels: resample.")
+        raise UserError(f"The pixels measure {row_mm:.3g} x {column_mm:.3g} mm, but square ones are needed: resample first.")
 
     def degrade(pixels: np.ndarray, own_seed: int) -> np.ndarray:
         return simulate_low_dose(pixels, row_mm, dose, seed=own_seed)

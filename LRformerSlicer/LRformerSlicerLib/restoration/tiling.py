@@ -12,10 +12,9 @@ from ..errors import UserError
 
 LARGEST_WHOLE_PIXELS = {"cpu": 1024 * 1024, "mps": 1024 * 1024, "cuda": 2048 * 2048}
 """Slices above this are tiled from the start; below, only when memory runs out."""
-FIRST_TILE_PIXELS = 512
-OVERLAP_MULTIPLES = 2
-"""Neighbouring tiles share this many windows; a quarter of that at each tile's cut edge is not used at all."""
-SMALLEST_TILE_MULTIPLES = 2
+FIRST_TILE_PIXELS = 768
+SMALLEST_TILE_MULTIPLES = 4
+LARGE_TILE_MULTIPLES = 8
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -43,14 +42,27 @@ def tile_spans(length: int, tile: int, overlap: int, multiple: int) -> list[tupl
     return [(start, min(start + tile, length)) for start in starts]
 
 
-def blend_weight(start: int, end: int, length: int, overlap: int) -> np.ndarray:
-    """Weights of a tile's pixels along one axis: 1 inside, falling smoothly to 0 towards cut edges, float32."""
-    guard = overlap / 4
+def overlap_of(tile: int, multiple: int) -> int:
+    """How far neighbouring tiles overlap, in pixels.
+
+    Next to a cut edge attention lacks half of what it sees in the whole slice, and every further layer carries
+    that half a window inwards: two windows at each edge (one in small tiles) are thrown away, and over one
+    window between them the tiles blend.
+    """
+    return (5 if tile >= LARGE_TILE_MULTIPLES * multiple else 3) * multiple
+
+
+def blend_weight(start: int, end: int, length: int, overlap: int, ramp_length: int) -> np.ndarray:
+    """Weights of a tile's pixels along one axis: 1 inside, falling smoothly to 0 towards cut edges, float32.
+
+    The fall takes `ramp_length` pixels in the middle of the overlap.
+    """
+    guard = (overlap - ramp_length) / 2
     position = np.arange(end - start, dtype=np.float32) + 0.5
     weight = np.ones_like(position)
     for is_cut, distance in ((start > 0, position), (end < length, (end - start) - position)):
         if is_cut:
-            ramp = np.clip((distance - guard) / max(overlap - 2 * guard, 1.0), 0.0, 1.0)
+            ramp = np.clip((distance - guard) / ramp_length, 0.0, 1.0)
             weight *= ramp * ramp * (3.0 - 2.0 * ramp)
     return np.maximum(weight, 1e-6)
 
@@ -109,13 +121,13 @@ class TiledNetwork:
         if tile >= max(height, width):
             return self._forward(image, prior)
         scale, multiple = self._network.scale, self._network.tile_multiple
-        overlap = min(OVERLAP_MULTIPLES * multiple, max(tile // 2, multiple))
+        overlap = overlap_of(tile, multiple)
         total = np.zeros((image.shape[0], scale * height, scale * width), dtype=np.float32)
         weights = np.zeros(total.shape[1:], dtype=np.float32)
         for top, bottom in tile_spans(height, tile, overlap, multiple):
-            down = np.repeat(blend_weight(top, bottom, height, overlap), scale)
+            down = np.repeat(blend_weight(top, bottom, height, overlap, multiple), scale)
             for left, right in tile_spans(width, tile, overlap, multiple):
-                weight = down[:, None] * np.repeat(blend_weight(left, right, width, overlap), scale)
+                weight = down[:, None] * np.repeat(blend_weight(left, right, width, overlap, multiple), scale)
                 restored = self._forward(image[..., top:bottom, left:right], prior[..., top:bottom, left:right])
                 there = np.s_[scale * top : scale * bottom, scale * left : scale * right]
                 total[(slice(None), *there)] += weight * restored
