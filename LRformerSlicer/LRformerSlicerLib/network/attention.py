@@ -1,0 +1,120 @@
+"""GFCA, guided frequency cross-attention, and its naive twin for benchmark and ablation.
+
+Query and value come from the image, the key from the prior (arXiv 2504.11286, section on GFCA).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .spectrum import (
+    FREQUENCY_FEATURE_COUNT,
+    SELF_CONJUGATE_COUNT,
+    frequency_features,
+    join_spectrum,
+    pair_count,
+    split_spectrum,
+)
+
+
+def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int) -> torch.Tensor:
+    """Multi-head attention of (batch, tokens, channels) tensors by torch's fused kernel."""
+    query, key, value = (tensor.unflatten(-1, (heads, -1)).transpose(1, 2) for tensor in (query, key, value))
+    return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+
+
+class _CrossAttention(nn.Module):
+    """What both attentions share: projections of the same width and an embedding of the token's place."""
+
+    def __init__(self, channels: int, heads: int, place_feature_count: int) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"{channels} channels do not divide into {heads} heads")
+        self.heads = heads
+        self.query_value = nn.Linear(channels, 2 * channels, bias=False)
+        self.key = nn.Linear(channels, channels, bias=False)
+        self.output = nn.Linear(channels, channels, bias=False)
+        # Attention itself does not know which token is which; one embedding for the query's place, one for the key's.
+        self.query_place = nn.Linear(place_feature_count, channels, bias=False)
+        self.key_place = nn.Linear(place_feature_count, channels, bias=False)
+
+    def _project(self, image: torch.Tensor, prior: torch.Tensor, place: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        query, value = self.query_value(image).chunk(2, dim=-1)
+        return query + self.query_place(place), self.key(prior) + self.key_place(place), value
+
+
+class GuidedFrequencyCrossAttention(_CrossAttention):
+    """Cross-attention on the symmetric and the antisymmetric half of the spectrum separately, at half the cost.
+
+    With w^r, w^i the halves of image (l) and prior (u) spectra (n/2 + 2 and n/2 - 2 real tokens)::
+
+        A_r = softmax(Q(w_l^r) K(w_u^r)^T / sqrt(d)) V(w_l^r)        and the same for i
+        CA_r = t A_r + (1 - t) A_i,   CA_i = t A_i + (1 - t) A_r,    t = sigmoid(theta)    (adaptive mixup)
+
+    The mixup pairs coefficients by frequency; the four self-conjugate ones have no partner and pass unmixed.
+    Q and K see the token's frequency through a linear embedding of :func:`frequency_features`.
+    """
+
+    def __init__(self, channels: int, heads: int, adaptive_mixup: bool = True) -> None:
+        super().__init__(channels, heads, FREQUENCY_FEATURE_COUNT)
+        # sigmoid(2) = 0.88: the halves start nearly separate; at 0.5 they would start indistinguishable.
+        self.theta = nn.Parameter(torch.tensor(2.0)) if adaptive_mixup else None
+
+    @staticmethod
+    def represent(window: torch.Tensor) -> torch.Tensor:
+        """(batch, h, w, channels) window -> (batch, n, channels) tokens; a prior's can be kept for many blocks."""
+        return split_spectrum(window)
+
+    def forward(self, image: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
+        """(batch, h, w, channels) image windows and (batch, n, channels) prior tokens -> image-shaped windows."""
+        _, height, width, _ = image.shape
+        place = frequency_features(height, width, image.device).to(image.dtype)
+        query, key, value = self._project(split_spectrum(image), prior_tokens, place)
+        pairs = pair_count(height, width)
+        halves = pairs + SELF_CONJUGATE_COUNT, pairs
+        symmetric, antisymmetric = (
+            _attend(q, k, v, self.heads)
+            for q, k, v in zip(query.split(halves, 1), key.split(halves, 1), value.split(halves, 1), strict=True)
+        )
+        if self.theta is not None:
+            share = torch.sigmoid(self.theta).to(symmetric.dtype)
+            paired = symmetric[:, :pairs]
+            mixed = share * paired + (1 - share) * antisymmetric
+            antisymmetric = share * antisymmetric + (1 - share) * paired
+            symmetric = torch.cat([mixed, symmetric[:, pairs:]], dim=1)
+        spectrum = torch.cat([symmetric, antisymmetric], dim=1)
+        return self.output(join_spectrum(spectrum, height, width))
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)
+def _position_features(height: int, width: int) -> torch.Tensor:
+    rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    waves = [torch.ones_like(rows)]
+    for axis in (rows, columns):
+        waves += [torch.sin(math.pi / 2 * axis), torch.cos(math.pi * axis), torch.sin(math.pi * axis)]
+    return torch.stack(waves, dim=-1).flatten(0, 1)
+
+
+class NaiveCrossAttention(_CrossAttention):
+    """The same cross-attention on all n pixels of the window at once: the yardstick for GFCA's cost and quality."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__(channels, heads, FREQUENCY_FEATURE_COUNT)
+
+    @staticmethod
+    def represent(window: torch.Tensor) -> torch.Tensor:
+        """(batch, h, w, channels) window -> (batch, n, channels) tokens."""
+        return window.flatten(1, 2)
+
+    def forward(self, image: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
+        """(batch, h, w, channels) image windows and (batch, n, channels) prior tokens -> image-shaped windows."""
+        _, height, width, _ = image.shape
+        place = _position_features(height, width).to(image)
+        query, key, value = self._project(image.flatten(1, 2), prior_tokens, place)
+        return self.output(_attend(query, key, value, self.heads)).unflatten(1, (height, width))

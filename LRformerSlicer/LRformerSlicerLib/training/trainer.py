@@ -1,0 +1,199 @@
+"""Training a network on cached pairs: deterministic given the seed, resumable to the exact step."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..errors import UserError
+from ..network.lrformer import LRformer, LRformerArchitecture
+from ..restoration.metrics import MetricSum
+from .patches import Pair, PatchSampler, to_tensors
+
+VALIDATION_WINDOW_HU = (-160.0, 240.0)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train.
+
+    Attributes:
+        steps: optimiser steps of the whole cosine schedule.
+        batch_size, patch_size: patches a step and their side in pixels.
+        learning_rate: peak, reached after ``warm_up`` steps; falls to 1/100 of it by a cosine.
+        ema_decay: of the running mean of the weights, which is what is validated and shipped.
+        prior_dropout: share of patches without a prior.
+        seed: of initialisation, patches and augmentation.
+        save_every, validate_every: in steps.
+    """
+
+    steps: int
+    batch_size: int = 4
+    patch_size: int = 128
+    learning_rate: float = 5e-4
+    warm_up: int = 100
+    ema_decay: float = 0.998
+    prior_dropout: float = 0.2
+    seed: int = 0
+    save_every: int = 100
+    validate_every: int = 250
+
+
+class Trainer:
+    """Trains one LRformer by Adam on the mean absolute error (arXiv 2504.11286: L1, Adam, cosine).
+
+    Args:
+        architecture: of a new network; a resumed one must match it.
+        options: see :class:`TrainingOptions`.
+        training, validation: pairs.
+        state_file: where the resumable state lives; training goes on from it where it exists.
+        device: to train on.
+
+    Raises:
+        UserError: the state file belongs to another architecture or seed.
+    """
+
+    def __init__(
+        self,
+        architecture: LRformerArchitecture,
+        options: TrainingOptions,
+        training: list[Pair],
+        validation: list[Pair],
+        state_file: Path,
+        device: torch.device,
+    ) -> None:
+        torch.manual_seed(options.seed)
+        self.options, self.device, self._state_file = options, device, Path(state_file)
+        self.network = LRformer(architecture).to(device)
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.step, self.seconds, self.history = 0, 0.0, []
+        self._optimiser = torch.optim.Adam(self.network.parameters(), lr=options.learning_rate, betas=(0.9, 0.99))
+        self._sampler = PatchSampler(
+            training, options.patch_size, options.batch_size, options.prior_dropout, options.seed
+        )
+        self._validation = validation
+        if self._state_file.exists():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = torch.load(self._state_file, map_location=self.device, weights_only=True)
+        ours = (self.network.architecture.as_dict(), self.options.seed)
+        if (state["architecture"], state["options"]["seed"]) != ours:
+            raise UserError(
+                f"{self._state_file} belongs to another architecture or seed: remove it or choose another OUT."
+            )
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+        logging.info("resumed at step %d", self.step)
+
+    def save(self) -> None:
+        """Write the resumable state; a crash in the middle leaves the previous one."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "architecture": self.network.architecture.as_dict(),
+            "options": asdict(self.options),
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+        }
+        partial = self._state_file.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self._state_file)
+
+    def _learning_rate(self) -> float:
+        options = self.options
+        if self.step < options.warm_up:
+            return options.learning_rate * (self.step + 1) / options.warm_up
+        progress = min(1.0, (self.step - options.warm_up) / max(1, options.steps - options.warm_up))
+        return options.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
+
+    def run(self, deadline: float = math.inf) -> bool:
+        """Train until the last step or until ``time.monotonic()`` passes ``deadline``; True when finished."""
+        options, losses = self.options, []
+        while self.step < options.steps:
+            started = time.monotonic()
+            if started > deadline:
+                self.save()
+                return False
+            losses.append(self._train_step())
+            self.seconds += time.monotonic() - started
+            if self.step % options.validate_every == 0 or self.step == options.steps:
+                self._record(float(np.mean(losses)))
+                losses = []
+            if self.step % options.save_every == 0 or self.step == options.steps:
+                self.save()
+        return True
+
+    def _train_step(self) -> float:
+        degraded, clean, prior = (tensor.to(self.device) for tensor in self._sampler.batch(self.step))
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._learning_rate()
+        self.network.train()
+        bfloat16 = torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.device.type == "cuda")
+        with bfloat16:
+            restored = self.network(degraded, prior)
+        loss = functional.l1_loss(restored.float(), clean)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self._optimiser.step()
+        self.step += 1
+        # The running mean must not remember the untrained network for its whole horizon.
+        decay = min(self.options.ema_decay, self.step / (self.step + 10))
+        with torch.no_grad():
+            for mean, current in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(current, 1 - decay)
+        return float(loss.detach())
+
+    def _record(self, loss: float) -> None:
+        scores = self.validate()
+        left = self.seconds / max(1, self.step) * (self.options.steps - self.step)
+        row = {"step": self.step, "seconds": round(self.seconds, 1), "l1_hu": round(1000 * loss, 3), **scores}
+        self.history.append(row)
+        logging.info("%s, about %.0f min left", row, left / 60)
+        self._write_curve()
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """PSNR in dB and SSIM of the averaged network on the validation slices, body region, [-160, 240] HU."""
+        scores = MetricSum(VALIDATION_WINDOW_HU)
+        for pair in self._validation:
+            degraded, _, prior = to_tensors(pair)
+            restored = self.average(degraded[None].to(self.device), prior[None].to(self.device))
+            scores.add((restored[0, 0].float().cpu().numpy() - 1) * 1000, pair.clean.astype(np.float32), pair.body)
+        result = scores.result()
+        return {"psnr_db": round(result["psnr_db"], 3), "ssim": round(result["ssim"], 4)} if self._validation else {}
+
+    def _write_curve(self) -> None:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+
+        stem = self._state_file.with_suffix("")
+        with stem.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(self.history[0]))
+            writer.writeheader()
+            writer.writerows(self.history)
+        figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+        steps = [row["step"] for row in self.history]
+        left.plot(steps, [row["l1_hu"] for row in self.history])
+        left.set(xlabel="step", ylabel="training L1 / HU")
+        if "psnr_db" in self.history[0]:
+            right.plot(steps, [row["psnr_db"] for row in self.history])
+            right.set(xlabel="step", ylabel="validation PSNR / dB")
+        figure.savefig(stem.with_suffix(".png"), dpi=100)
+        pyplot.close(figure)
