@@ -9,6 +9,7 @@ SUBCOMMANDS = {
     "restore": "restore a CT or MR volume",
     "prior": "write the lesion-semantic prior of a volume",
     "simulate": "degrade a volume: CT dose, MR resolution or motion",
+    "demo": "degrade, restore and show two real scans that come with the packages",
     "serve": "serve jobs over standard input and output, as the Slicer module asks for",
 }
 """Subcommand to the one line that --help shows for it."""
