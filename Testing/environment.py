@@ -1,4 +1,9 @@
-"""The virtual environment in .venv: made once, repaired when damaged, made anew when its pins change."""
+"""The virtual environment in .venv: made once, repaired when damaged, made anew when its pins change.
+
+Standard library only: this runs before anything is installed.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import importlib.util
@@ -33,12 +38,12 @@ class SetUpError(Exception):
     """The message is one sentence for the user that says what to do."""
 
 
-def set_up(repository):
+def set_up(repository: Path) -> Path:
     """Make or repair ``repository/.venv``; returns the path of its Python.
 
     Installs nothing where the stamp says that all is there and it is.  Raises SetUpError.
     """
-    folder = Path(repository) / ".venv"
+    folder = repository / ".venv"
     key = stamp_key(repository)
     python = python_of(folder)
     stamp = read_stamp(folder)
@@ -55,10 +60,10 @@ def set_up(repository):
         print(f"The environment {folder} is incomplete: making it anew.", flush=True)
         discard(folder)
     check_machine()
-    return install(Path(repository), folder, key)
+    return install(repository, folder, key)
 
 
-def install(repository, folder, key):
+def install(repository: Path, folder: Path, key: str) -> Path:
     """The work of `set_up`, where there is something to do."""
     started = time.monotonic()
     python = python_of(folder)
@@ -84,7 +89,7 @@ def install(repository, folder, key):
     return python
 
 
-def check_machine():
+def check_machine() -> None:
     """What the machine must have before anything is installed.  Raises SetUpError."""
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         raise SetUpError(
@@ -94,21 +99,21 @@ def check_machine():
     library, version = platform.libc_ver()
     if library == "glibc" and tuple(int(part) for part in version.split(".")[:2]) < OLDEST_GLIBC:
         raise SetUpError(
-            "The packages need glibc 2.34 or newer, and this system has {}: use Debian 12, Ubuntu 22.04 or "
-            "newer.".format(version)
+            f"The packages need glibc 2.34 or newer, and this system has {version}: use Debian 12, Ubuntu 22.04 or "
+            "newer."
         )
 
 
-def stamp_key(repository):
+def stamp_key(repository: Path) -> str:
     """Changes with whatever the environment depends on: the pins, the project's own metadata, the Python, the place."""
     digest = hashlib.sha256()
     for name in (*PINS, "pyproject.toml"):
-        digest.update((Path(repository) / name).read_bytes())
-    digest.update(repr((sys.version_info[:2], platform.machine(), str(Path(repository).resolve()))).encode())
+        digest.update((repository / name).read_bytes())
+    digest.update(repr((sys.version_info[:2], platform.machine(), str(repository.resolve()))).encode())
     return digest.hexdigest()
 
 
-def read_stamp(folder):
+def read_stamp(folder: Path) -> dict | None:
     """The stamp, or None where there is none or it is not a whole one."""
     try:
         stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
@@ -117,23 +122,23 @@ def read_stamp(folder):
         return None
 
 
-def write_stamp(folder, stamp):
+def write_stamp(folder: Path, stamp: dict) -> None:
     """Whole or not at all, so that an interrupted set-up is never taken for a finished one."""
     beside = folder / (STAMP + ".new")
     beside.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-    os.replace(str(beside), str(folder / STAMP))
+    beside.replace(folder / STAMP)
 
 
-def python_of(folder):
+def python_of(folder: Path) -> Path:
     """The interpreter of an environment."""
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def inventory(python):
+def inventory(python: Path) -> dict | None:
     """The installed versions and the first damaged package, or None where the environment's Python or pip fails."""
     if not python.exists():
         return None
-    answer = subprocess.run([str(python), "-c", INVENTORY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    answer = subprocess.run([str(python), "-c", INVENTORY], capture_output=True, check=False)
     try:
         found = json.loads(answer.stdout.decode())
     except ValueError:
@@ -141,23 +146,24 @@ def inventory(python):
     return found if answer.returncode == 0 and "pip" in found["versions"] else None
 
 
-def is_whole(found):
+def is_whole(found: dict | None) -> bool:
     """Whether an `inventory` tells of a working environment without damaged packages."""
     return found is not None and found["damaged"] is None
 
 
-def discard(folder):
+def discard(folder: Path) -> None:
     """Remove an environment; it holds nothing but what set-up put there."""
     try:
-        shutil.rmtree(str(folder))
+        shutil.rmtree(folder)
     except OSError as error:
-        raise SetUpError(f"{folder} cannot be removed ({error.strerror}): delete it by hand, then run this again.")
+        sentence = f"{folder} cannot be removed ({error.strerror}): delete it by hand, then run this again."
+        raise SetUpError(sentence) from error
 
 
-def call(command, failure):
+def call(command: list[str], failure: str) -> None:
     if subprocess.call(command) != 0:
         raise SetUpError(failure + ": mend that, then run the same command again.")
 
 
-def download(command):
+def download(command: list[str]) -> None:
     call(command, "A package could not be installed (pip's own words are above; often the network or a proxy)")

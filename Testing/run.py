@@ -6,10 +6,10 @@
 Both first make ``.venv`` in the repository and install pinned packages into it, once.
 ``python3 Testing/run.py setup`` does only that; ``python3 Testing/run.py system-packages`` prints the Debian
 packages that the tests still need.
-
-This file and those it imports use the standard library only, and no syntax newer than Python 3.6, so that an old
-Python gets a sentence and not a SyntaxError.
 """
+
+# The standard library only; and in this file no syntax newer than Python 3.6, so that an old Python gets a sentence
+# and not a SyntaxError.
 
 import os
 import subprocess

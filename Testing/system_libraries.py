@@ -4,8 +4,11 @@ They are needed by the tests, which render the real Slicer libraries and show th
 screen.  Inside Slicer, and for the command line, none of this matters.
 """
 
+from __future__ import annotations
+
 import subprocess
 import sys
+from collections.abc import Iterable
 
 PACKAGE_OF_LIBRARY = {
     "libEGL.so.1": "libegl1",
@@ -35,7 +38,7 @@ class MissingLibraries(Exception):
     """The message names the libraries and the command that installs them."""
 
 
-def missing_libraries(names=tuple(PACKAGE_OF_LIBRARY)):
+def missing_libraries(names: Iterable[str] = tuple(PACKAGE_OF_LIBRARY)) -> list[str]:
     """Those of the named shared libraries that cannot be loaded."""
     if not sys.platform.startswith("linux"):
         return []
@@ -43,18 +46,17 @@ def missing_libraries(names=tuple(PACKAGE_OF_LIBRARY)):
     return found.stdout.decode().split()
 
 
-def missing_packages():
+def missing_packages() -> list[str]:
     """The Debian packages that would bring what is missing."""
     return sorted({PACKAGE_OF_LIBRARY[name] for name in missing_libraries()})
 
 
-def check():
+def check() -> None:
     """Raises MissingLibraries, one sentence that says what to install."""
     missing = missing_libraries()
     if missing:
+        packages = " ".join(sorted({PACKAGE_OF_LIBRARY[name] for name in missing}))
         raise MissingLibraries(
-            "The tests need the system libraries {}: install them (on Debian and Ubuntu: apt-get install {}), "
-            "then run the same command again.".format(
-                ", ".join(missing), " ".join(sorted({PACKAGE_OF_LIBRARY[name] for name in missing}))
-            )
+            f"The tests need the system libraries {', '.join(missing)}: install them (on Debian and Ubuntu: apt-get "
+            f"install {packages}), then run the same command again."
         )
