@@ -15,6 +15,7 @@ LIBRARY = MODULE_FOLDER / "LRformerSlicerLib"
 
 LAYER = {
     "errors": 0,
+    "hashing": 0,
     "network": 1,
     "prior": 1,
     "degradation": 1,
@@ -29,8 +30,6 @@ LAYER = {
 """A package imports from packages of lower layers and from itself only."""
 
 ALSO_ALLOWED = {
-    # A backbone and a network are loaded the same way, and only there is it known what a checkpoint is.
-    ("prior", "network"),
     # Weights are judged while they are trained.
     ("training", "evaluation"),
 }
