@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +10,6 @@ import pytest
 import SimpleITK as sitk
 
 from LRformerSlicerLib.__main__ import main
-
-
-@pytest.fixture(scope="session")
-def scans() -> Path:
-    """The folder with real scans (LRFORMER_DATA, or shared/data beside the repository); skips without it."""
-    default = Path(__file__).resolve().parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("LRFORMER_DATA", default))
-    if not folder.is_dir():
-        pytest.skip(f"no scans: {folder} is absent (set LRFORMER_DATA)")
-    return folder
 
 
 def ct_phantom(size: tuple[int, int, int] = (80, 72, 4), noise_hu: float = 20.0) -> sitk.Image:

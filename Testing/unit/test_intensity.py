@@ -11,14 +11,18 @@ from LRformerSlicerLib.restoration.tasks import choose_task, detect_modality
 def test_every_hounsfield_number_comes_back():
     hu = np.arange(-1000, 3072, dtype=np.int16)
     intensity = ct_intensity()
-    back = to_voxel_type(intensity.restore(intensity.normalise(hu)), hu.dtype, value_limits("CT", hu.dtype, -1000, 3071))
+    back = to_voxel_type(
+        intensity.restore(intensity.normalise(hu)), hu.dtype, value_limits("CT", hu.dtype, -1000, 3071)
+    )
     assert np.array_equal(back, hu)
 
 
 def test_ct_numbers_and_window():
     intensity = ct_intensity()
     assert intensity.normalise(np.array([-1024, -1000, 0, 3071])).tolist() == pytest.approx([0, 0, 1, 4.071])
-    assert intensity.to_window(np.array([-500, -160, 40, 240, 900])).tolist() == pytest.approx([0, 0, 0.5, 1, 1], abs=1e-6)
+    assert intensity.to_window(np.array([-500, -160, 40, 240, 900])).tolist() == pytest.approx(
+        [0, 0, 0.5, 1, 1], abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16])
@@ -38,7 +42,12 @@ def test_mr_scaling_is_robust_to_a_bright_vessel():
 
 def test_restored_numbers_stay_in_the_type_and_in_what_ct_can_be():
     limits = value_limits("CT", np.dtype(np.int16), -1024, 1500)
-    assert to_voxel_type(np.array([-2000.0, 0.4, 0.6, 9000.0]), np.dtype(np.int16), limits).tolist() == [-1024, 0, 1, 3071]
+    assert to_voxel_type(np.array([-2000.0, 0.4, 0.6, 9000.0]), np.dtype(np.int16), limits).tolist() == [
+        -1024,
+        0,
+        1,
+        3071,
+    ]
     limits = value_limits("MR", np.dtype(np.uint8), 0, 255)
     assert to_voxel_type(np.array([-3.0, 300.0]), np.dtype(np.uint8), limits).tolist() == [0, 255]
 

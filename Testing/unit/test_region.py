@@ -40,7 +40,14 @@ def test_weight_is_smooth_one_inside_and_zero_outside(ct_image):
 
 def test_corners_in_any_order(ct_image):
     region = region_around(ct_image, (30, 40, 2), 5.0)
-    swapped = (region.high_mm[0], region.low_mm[0], *region.low_mm[1:2], *region.high_mm[1:2], region.low_mm[2], region.high_mm[2])
+    swapped = (
+        region.high_mm[0],
+        region.low_mm[0],
+        *region.low_mm[1:2],
+        *region.high_mm[1:2],
+        region.low_mm[2],
+        region.high_mm[2],
+    )
     assert Region.of(swapped, ct_image, SlicePlane.of(ct_image)).box(2) == region.box(2)
 
 

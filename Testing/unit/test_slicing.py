@@ -39,8 +39,8 @@ def test_isotropic_volume_stored_coronally_is_cut_axially():
     assert acquisition_axis(image) == 1
 
 
-def test_coronal_haste_is_cut_coronally(scans):
-    image = sitk.ReadImage(str(scans / "test" / "mr_haste_abdomen_tcga.nii.gz"))
+def test_coronal_haste_is_cut_coronally(shared_data):
+    image = sitk.ReadImage(str(shared_data / "test" / "mr_haste_abdomen_tcga.nii.gz"))
     plane = SlicePlane.of(image)
     assert plane.across_axis == 1
     slices = plane.view(sitk.GetArrayViewFromImage(image))
@@ -54,7 +54,9 @@ def test_axial_slices_in_standard_position_are_plain(ct_image):
     assert np.array_equal(SlicePlane.of(ct_image).view(array), array)
 
 
-@pytest.mark.parametrize("direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), (-1, 0, 0, 0, -1, 0, 0, 0, 1), (0, 0, 1, 1, 0, 0, 0, 1, 0)])
+@pytest.mark.parametrize(
+    "direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), (-1, 0, 0, 0, -1, 0, 0, 0, 1), (0, 0, 1, 1, 0, 0, 0, 1, 0)]
+)
 def test_writing_to_the_view_writes_the_volume(direction):
     image = grid((20, 24, 6), (1, 1, 5), direction)
     plane = SlicePlane.of(image)
@@ -66,7 +68,9 @@ def test_writing_to_the_view_writes_the_volume(direction):
     assert array[index[2], index[1], index[0]] == 7 and array.sum() == 7
 
 
-@pytest.mark.parametrize("direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), (-1, 0, 0, 0, -1, 0, 0, 0, 1), (0, 0, 1, 1, 0, 0, 0, -1, 0)])
+@pytest.mark.parametrize(
+    "direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), (-1, 0, 0, 0, -1, 0, 0, 0, 1), (0, 0, 1, 1, 0, 0, 0, -1, 0)]
+)
 def test_columns_run_left_or_back_and_rows_down(direction):
     image = grid((20, 24, 6), (1, 1, 5), direction)
     plane = SlicePlane.of(image)

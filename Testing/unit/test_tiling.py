@@ -114,9 +114,13 @@ def test_goes_on_on_the_cpu_when_the_device_cannot_hold_even_small_tiles(small_n
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     real_to = torch.Tensor.to
-    monkeypatch.setattr(torch.Tensor, "to", lambda t, d, *a, **k: t if isinstance(d, Elsewhere) else real_to(t, d, *a, **k))
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda t, d, *a, **k: t if isinstance(d, Elsewhere) else real_to(t, d, *a, **k)
+    )
     warnings = []
-    poor = TiledNetwork(FullDevice(network, 0, torch.OutOfMemoryError("CUDA out of memory")), Elsewhere(), warnings.append)
+    poor = TiledNetwork(
+        FullDevice(network, 0, torch.OutOfMemoryError("CUDA out of memory")), Elsewhere(), warnings.append
+    )
     restored = poor(image, prior)
     assert np.array_equal(restored, TiledNetwork(network, CPU, print)(image, prior))
     assert poor.device.type == "cpu" and "CPU went on" in warnings[-1]

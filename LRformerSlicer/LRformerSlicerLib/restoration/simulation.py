@@ -24,14 +24,16 @@ def lower_dose(image: sitk.Image, dose: float, seed: int = 0, progress: Progress
 
     Raises UserError for a volume that is not CT, a dose out of range or pixels that are not square.
     """
-    from ..degradation.ct import simulate_low_dose
-
     if not 0.0 < dose <= 1.0:
         raise UserError(f"The dose {dose:g} is out of range: choose a share above 0 and up to 1, such as 0.25.")
     volume = _volume_of("CT", image, "a lower dose")
     row_mm, column_mm = volume.pixel_size_mm
     if abs(row_mm - column_mm) > SQUARE_TOLERANCE * row_mm:
-        raise UserError(f"The pixels measure {row_mm:.3g} x {column_mm:.3g} mm, but square ones are needed: resample first.")
+        raise UserError(
+            f"The pixels measure {row_mm:.3g} x {column_mm:.3g} mm, but square ones are needed: resample first."
+        )
+
+    from ..degradation.ct import simulate_low_dose
 
     def degrade(pixels: np.ndarray, own_seed: int) -> np.ndarray:
         return simulate_low_dose(pixels, row_mm, dose, seed=own_seed)
@@ -47,14 +49,14 @@ def degrade_mr(
     The grid of fewer samples is coarser and covers the same extent; rows and columns that do not fill a coarse
     pixel are left out. Raises UserError for a volume that is not MR, another factor, or slices too small.
     """
-    from ..degradation.mr import add_motion, truncate_kspace
-
     if factor not in (1, 2, 4):
         raise UserError(f"The factor {factor} is not possible: choose 2 or 4.")
     volume = _divisible(_volume_of("MR", image, "motion" if motion else "lower resolution"), factor)
     rows, columns = (side // factor for side in volume.slices.shape[1:])
     if min(rows, columns) < SMALLEST_SLICE_PIXELS:
         raise UserError(f"Slices {factor} times smaller would be {columns} x {rows} pixels: choose a larger volume.")
+
+    from ..degradation.mr import add_motion, truncate_kspace
 
     def degrade(pixels: np.ndarray, own_seed: int) -> np.ndarray:
         if motion:

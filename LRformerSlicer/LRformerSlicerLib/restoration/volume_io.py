@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gzip
 import os
 import shutil
 import sys
@@ -15,10 +14,10 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..errors import UserError
+from .nifti_voxels import SUFFIXES, DamagedNiftiError, non_finite_voxels
 from .volume import MODALITY_TAG
 
 TEMPORARY_PREFIX = ".lrformer-"
-_GZIP_CHUNK_BYTES = 1 << 22
 
 
 def read_volume(path: Path | str) -> sitk.Image:
@@ -36,14 +35,28 @@ def read_volume(path: Path | str) -> sitk.Image:
         raise UserError(f'"{path}" cannot be read: check its permissions.')
     try:
         with _silent_native_libraries():
-            return sitk.ReadImage(str(path))
-    except RuntimeError as error:
+            image = sitk.ReadImage(str(path))
+        return _with_non_finite(image, path) if path.name.lower().endswith(SUFFIXES) else image
+    except (RuntimeError, DamagedNiftiError) as error:
         if _is_out_of_memory(error):
             raise UserError(f'"{path}" does not fit into memory: close other programs or crop the volume.') from error
         raise UserError(
             f'"{path}" is not an image that can be read, or it is damaged: choose a NIfTI, NRRD, MetaImage or '
             "DICOM file, or a folder with a DICOM series."
         ) from error
+
+
+def _with_non_finite(image: sitk.Image, path: Path) -> sitk.Image:
+    """The image of a NIfTI file with the NaN and infinite voxels that ITK reads as zeros."""
+    places, values = non_finite_voxels(path)
+    if not places.size or image.GetNumberOfComponentsPerPixel() > 1:
+        return image
+    array = sitk.GetArrayViewFromImage(image)
+    array = array.copy()
+    array.reshape(-1)[places] = values
+    repaired = sitk.GetImageFromArray(array)
+    repaired.CopyInformation(image)
+    return repaired
 
 
 def _read_dicom_folder(folder: Path) -> sitk.Image:
@@ -118,7 +131,7 @@ class OutputFiles:
                 # Compressed where the format can, as NIfTI .nii.gz is by its name; NRRD and MetaImage stay plain
                 # so that they are written fast.
                 sitk.WriteImage(image, str(staging / path.name))
-            _check_complete(staging / path.name, image)
+            _check_complete(staging / path.name)
         except (RuntimeError, OSError) as error:
             raise _write_error(path, image, error) from error
         self._moves += [(written, path.parent / written.name) for written in sorted(staging.iterdir())]
@@ -221,24 +234,13 @@ def check_folder(path: Path) -> None:
         raise UserError(f'There is no folder "{path.parent}" to write into: make it first or choose another.')
 
 
-def _check_complete(path: Path, image: sitk.Image) -> None:
+def _check_complete(path: Path) -> None:
     """OSError(ENOSPC) where a NIfTI file is shorter than its voxels; the other writers notice by themselves."""
-    voxel_bytes = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
-    name = path.name.lower()
-    if name.endswith((".nii.gz", ".img.gz")):
-        written = 0
+    if path.name.lower().endswith(SUFFIXES):
         try:
-            with gzip.open(path) as stream:
-                while chunk := stream.read(_GZIP_CHUNK_BYTES):
-                    written += len(chunk)
-        except EOFError:
-            written = 0
-    elif name.endswith((".nii", ".hdr", ".img")):
-        written = sum(part.stat().st_size for part in path.parent.iterdir())
-    else:
-        return
-    if written < voxel_bytes:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            non_finite_voxels(path)
+        except DamagedNiftiError as error:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
 def _write_error(path: Path, image: sitk.Image | None, error: Exception) -> UserError:
@@ -255,7 +257,7 @@ def _write_error(path: Path, image: sitk.Image | None, error: Exception) -> User
 def _disk_is_full(path: Path, image: sitk.Image | None, error: Exception) -> bool:
     if image is None or isinstance(error, OSError):
         return False
-    if "No space left" in str(error) or "File too large" in str(error):
+    if any(sign in str(error) for sign in ("No space left", "File too large", "wrote only", "out of disk space")):
         return True
     needed = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
     return shutil.disk_usage(path.parent).free < needed
@@ -266,7 +268,7 @@ def _disk_full_sentence(path: Path, size_bytes: int) -> str:
     return f'The disk of "{path.parent}" is full{needed}: free some space or choose another folder.'
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
     return "allocate" in str(error).lower() and "memory" in str(error).lower()
 
 
