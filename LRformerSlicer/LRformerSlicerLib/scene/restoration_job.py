@@ -1,0 +1,76 @@
+"""One Restore, from the input node to the result nodes.
+
+>>> job = RestorationJob(client, volumeNode, {"task": "ct-denoise"}, temporaryFolder)
+>>> job.start()                       # writes the volume, sends the job
+>>> nodes = job.finish()              # once the client reports it done
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.scene.volume_input import checkInput, modalityOf, writeVolume
+from LRformerSlicerLib.scene.volume_output import addResultNodes
+from LRformerSlicerLib.worker.client import WorkerClient
+
+RESULTS = ("restored", "prior", "uncertainty", "consistency")
+
+
+class RestorationJob:
+    """Holds what one job needs until it is finished or given up; changes the scene in `finish` only."""
+
+    def __init__(self, client: WorkerClient, inputNode, options: Mapping[str, Any], temporaryFolder: str) -> None:
+        self._client = client
+        self._inputNode = inputNode
+        self._options = dict(options)
+        self._temporaryFolder = temporaryFolder
+        self._folder: Path | None = None
+        self.requestId = ""
+
+    def start(self) -> None:
+        """Write the input into a folder of its own and send the job. Raises UserError, and then nothing is left."""
+        checkInput(self._inputNode)
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix="LRformerSlicer-", dir=self._temporaryFolder))
+        except OSError as error:
+            raise UserError(
+                _(
+                    "The temporary folder {folder} cannot be written to: choose another one in Edit / "
+                    "Application Settings."
+                ).format(folder=self._temporaryFolder)
+            ) from error
+        try:
+            inputPath = self._folder / "input.nrrd"
+            writeVolume(self._inputNode, inputPath)
+            self.requestId = self._client.submit(
+                "restore", inputPath, self._resultFiles(), self._options, modality=modalityOf(self._inputNode)
+            )
+        except BaseException:
+            self.discard()
+            raise
+
+    def finish(self) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+        """Make the result nodes (name -> node) and delete the files. Raises UserError, and then adds none."""
+        try:
+            if not slicer.mrmlScene.IsNodePresent(self._inputNode):
+                raise UserError(_("The input volume was deleted meanwhile: load it again, then restore it."))
+            return addResultNodes(self._inputNode, self._resultFiles())
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Delete the job's files; the scene stays as it is."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _resultFiles(self) -> dict[str, Path]:
+        return {name: self._folder / f"{name}.nrrd" for name in RESULTS}

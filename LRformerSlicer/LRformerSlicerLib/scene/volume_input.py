@@ -1,0 +1,105 @@
+"""From a volume node to the file that a job reads: what can be restored, and how it is written.
+
+Coordinates: a node's geometry is RAS millimetres, a file's is LPS millimetres; arrays are K, J, I.
+The parent transform is not applied: the network works on the acquired grid, and results get the same parent.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+import vtk.util.numpy_support
+from slicer.i18n import tr as _
+
+from LRformerSlicerLib.errors import UserError
+
+LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
+
+
+def checkInput(volumeNode) -> None:
+    """Raise UserError, one sentence saying what to do, when `volumeNode` cannot be restored."""
+    if volumeNode is None:
+        raise UserError(_("Choose the volume to restore."))
+    name = volumeNode.GetName()
+    if volumeNode.IsA("vtkMRMLSequenceNode"):
+        raise UserError(
+            _(
+                "'{name}' is a sequence: choose its volume, which shows the current frame, to restore that frame."
+            ).format(name=name)
+        )
+    if not volumeNode.IsA("vtkMRMLScalarVolumeNode"):
+        raise UserError(_("'{name}' is not a volume: choose a CT or MR volume.").format(name=name))
+    image = volumeNode.GetImageData()
+    isEmpty = image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None
+    # Diffusion tensors keep their values outside the scalars, so ask the class before asking the voxels.
+    if (
+        volumeNode.IsA("vtkMRMLTensorVolumeNode")
+        or volumeNode.IsA("vtkMRMLVectorVolumeNode")
+        or (not isEmpty and image.GetNumberOfScalarComponents() != 1)
+    ):
+        raise UserError(
+            _(
+                "'{name}' has several values per voxel (colour or vector): choose a volume with one, or "
+                "convert it with the module Vector to Scalar Volume."
+            ).format(name=name)
+        )
+    if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise UserError(_("'{name}' is a label map: choose the CT or MR volume itself.").format(name=name))
+    if isEmpty:
+        raise UserError(_("'{name}' is empty: load its voxels, or choose another volume.").format(name=name))
+    if image.GetScalarType() == vtk.VTK_BIT:
+        raise UserError(_("'{name}' has one bit per voxel: choose a CT or MR volume.").format(name=name))
+    if np.linalg.matrix_rank(ijkToRas(volumeNode)[:3, :3]) < 3:
+        raise UserError(
+            _("'{name}' has no valid spacing or directions: correct them in the module Volumes.").format(name=name)
+        )
+    voxels = slicer.util.arrayFromVolume(volumeNode)
+    if voxels.min() == voxels.max():
+        raise UserError(
+            _("All voxels of '{name}' have the same value: choose a volume with an image.").format(name=name)
+        )
+
+
+def ijkToRas(volumeNode) -> np.ndarray:
+    """The node's 4x4 matrix from voxel indices to RAS millimetres, without the parent transform."""
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def modalityOf(volumeNode) -> str | None:
+    """ "CT" or "MR" when the volume came from DICOM and says so in the subject hierarchy, else None."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    if hierarchy is None:
+        return None
+    item = hierarchy.GetItemByDataNode(volumeNode)
+    modality = hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""
+    return modality if modality in ("CT", "MR") else None
+
+
+def imageFromVolume(volumeNode) -> sitk.Image:
+    """The node's voxels and geometry as an image in LPS, type unchanged; the voxels are copied."""
+    image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(volumeNode))
+    matrix = ijkToRas(volumeNode)
+    columns = LPS_FROM_RAS @ matrix[:3, :3]
+    spacing = np.linalg.norm(columns, axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((columns / spacing).flatten().tolist())
+    image.SetOrigin((LPS_FROM_RAS @ matrix[:3, 3]).tolist())
+    return image
+
+
+def writeVolume(volumeNode, path: Path) -> None:
+    """Write the node to `path`, uncompressed (a worker on the same disk reads it at once). Raises UserError."""
+    try:
+        sitk.WriteImage(imageFromVolume(volumeNode), str(path), useCompression=False)
+    except RuntimeError as error:
+        message = _(
+            "The volume could not be written to the temporary folder {folder}: free some disk space, or choose "
+            "another folder in Edit / Application Settings."
+        )
+        raise UserError(message.format(folder=path.parent)) from error
