@@ -1,0 +1,150 @@
+"""``slicer.parameterNodeWrapper`` for the parameter types of this module: volume nodes and enumerations.
+
+As in Slicer the values live in a vtkMRMLScriptedModuleNode (text parameters, node references), and a widget with the
+dynamic property SlicerParameterName follows its parameter both ways.
+"""
+
+from __future__ import annotations
+
+import enum
+import types
+import typing
+
+import slicer
+import vtk
+
+PROPERTY_NAME = "SlicerParameterName"
+
+
+def makeModule() -> types.ModuleType:
+    """The module ``slicer.parameterNodeWrapper``."""
+    module = types.ModuleType("slicer.parameterNodeWrapper")
+    module.parameterNodeWrapper = parameterNodeWrapper
+    return module
+
+
+def parameterNodeWrapper(cls: type) -> type:
+    """Class decorator: annotated names become parameters of the wrapped node."""
+    parameters = {}
+    for name, dataType in typing.get_type_hints(cls).items():
+        isNode = issubclass(dataType, slicer.vtkMRMLNode)
+        if not isNode and not issubclass(dataType, enum.Enum):
+            raise TypeError(f"SlicerHost has no parameter of type {dataType}")
+        default = None if isNode else getattr(cls, name, next(iter(dataType)) if not isNode else None)
+        parameters[name] = NodeParameter(name, dataType) if isNode else EnumParameter(name, dataType, default)
+        setattr(cls, name, _attribute(parameters[name]))
+    return type(cls.__name__, (cls, _WrapperMixin), {"_parameters": parameters, "__doc__": cls.__doc__})
+
+
+class NodeParameter:
+    """A node of class `dataType`, held as a node reference."""
+
+    def __init__(self, name, dataType):
+        self.name, self.dataType = name, dataType
+
+    def read(self, node):
+        return node.GetNodeReference(self.name)
+
+    def write(self, node, value):
+        if value is not None and not isinstance(value, self.dataType):
+            raise TypeError(f"{self.name} takes a {self.dataType.__name__}")
+        node.SetNodeReferenceID(self.name, value.GetID() if value is not None else None)
+
+    def connector(self, widget):
+        if type(widget) is not slicer.qMRMLNodeComboBox:
+            raise RuntimeError(f"{self.name} needs a qMRMLNodeComboBox")
+        return widget.currentNodeChanged, widget.currentNode, widget.setCurrentNode
+
+
+class EnumParameter:
+    """One of an enumeration, held by its name."""
+
+    def __init__(self, name, dataType, default):
+        self.name, self.dataType, self.default = name, dataType, default
+
+    def read(self, node):
+        text = node.GetParameter(self.name)
+        return self.dataType[text] if text else self.default
+
+    def write(self, node, value):
+        if not isinstance(value, self.dataType):
+            raise TypeError(f"{self.name} takes a {self.dataType.__name__}")
+        node.SetParameter(self.name, value.name)
+
+    def connector(self, widget):
+        import qt
+
+        if type(widget) is not qt.QComboBox:
+            raise RuntimeError(f"{self.name} needs a QComboBox")
+        members = list(self.dataType)
+        labelOf = getattr(self.dataType, "label", lambda member: member.name)
+        widget.clear()
+        for member in members:
+            widget.addItem(labelOf(member))
+        return (
+            widget.currentIndexChanged,
+            lambda: members[widget.currentIndex],
+            lambda value: widget.setCurrentIndex(members.index(value)),
+        )
+
+
+class _WrapperMixin:
+    def __init__(self, parameterNode):
+        self.parameterNode = parameterNode
+        self._guis = {}
+        self._nextTag = 0
+        self._isUpdatingGui = False
+
+    def connectGui(self, gui):
+        """Bind the widgets among the attributes of `gui`; returns a tag for disconnectGui."""
+        bindings = []
+        for widget in gui.__dict__.values():
+            parameterName = widget.property(PROPERTY_NAME)
+            if not parameterName:
+                continue
+            parameter = self._parameters[parameterName]  # KeyError: the .ui names a parameter that is none
+            signal, read, write = parameter.connector(widget)
+            write(parameter.read(self.parameterNode))
+            slot = self._guiSlot(parameter, read)
+            signal.connect(slot)
+            bindings.append((parameter, signal, slot, write))
+        observation = self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._updateGui())
+        tag, self._nextTag = self._nextTag, self._nextTag + 1
+        self._guis[tag] = bindings, observation
+        return tag
+
+    def disconnectGui(self, tag):
+        bindings, observation = self._guis.pop(tag)
+        for _parameter, signal, slot, _write in bindings:
+            signal.disconnect(slot)
+        self.parameterNode.RemoveObserver(observation)
+
+    def AddObserver(self, event, callback, priority=0.0):
+        return self.parameterNode.AddObserver(event, callback, priority)
+
+    def RemoveObserver(self, tag):
+        self.parameterNode.RemoveObserver(tag)
+
+    def _guiSlot(self, parameter, read):
+        def slot(*_):
+            if not self._isUpdatingGui:
+                parameter.write(self.parameterNode, read())
+
+        return slot
+
+    def _updateGui(self):
+        if self._isUpdatingGui:
+            return
+        self._isUpdatingGui = True
+        try:
+            for bindings, _observation in self._guis.values():
+                for parameter, _signal, _slot, write in bindings:
+                    write(parameter.read(self.parameterNode))
+        finally:
+            self._isUpdatingGui = False
+
+
+def _attribute(parameter):
+    return property(
+        lambda self: parameter.read(self.parameterNode), lambda self, value: parameter.write(self.parameterNode, value)
+    )

@@ -1,0 +1,121 @@
+"""What is missing is named, asked for and never replaced; pip itself is not run."""
+
+import importlib.metadata
+import sys
+import types
+
+import pytest
+
+from LRformerSlicerLib.errors import UserError
+
+
+@pytest.fixture
+def dependencies(host):
+    from LRformerSlicerLib.scene import dependencies
+
+    return dependencies
+
+
+@pytest.fixture
+def requirements(tmp_path):
+    """A requirements file that wants something no machine has, and something that this one has."""
+    path = tmp_path / "requirements.txt"
+    path.write_text("# comment\npsutil>=5.9\n\nno-such-package-zz>=1.0  # why\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def interactive(host, monkeypatch):
+    """As a Slicer that was not started with --testing."""
+    import slicer
+
+    monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
+    return monkeypatch
+
+
+def test_the_shipped_requirements_are_satisfied_here(dependencies):
+    assert dependencies.missingRequirements() == []
+    dependencies.ensureDependencies()
+
+
+def test_only_what_is_missing_or_too_old_is_named(dependencies, requirements):
+    assert dependencies.missingRequirements(requirements) == ["no-such-package-zz>=1.0"]
+    requirements.write_text("psutil>=999\npsutil>=5.9.0\nSimpleITK\n", encoding="utf-8")
+    assert dependencies.missingRequirements(requirements) == ["psutil>=999"]
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted", "isEnough"),
+    [("2.13.0+cpu", "2.2", True), ("2.2", "2.2.0", True), ("2.1.9", "2.2", False), ("10.0rc1", "9.9", True)],
+)
+def test_versions_compare_as_numbers(dependencies, monkeypatch, installed, wanted, isEnough):
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: installed)
+    assert dependencies._isSatisfied(f"torch>={wanted}") is isEnough
+
+
+def test_in_testing_mode_nothing_is_installed(dependencies, requirements, monkeypatch):
+    import slicer
+
+    monkeypatch.setattr(slicer.util, "pip_install", lambda arguments: pytest.fail("pip was called"))
+    with pytest.raises(UserError, match="no-such-package-zz"):
+        dependencies.ensureDependencies(requirements)
+
+
+def test_without_consent_nothing_is_installed(dependencies, requirements, interactive):
+    import slicer
+
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: "no-such-package-zz" not in text)
+    interactive.setattr(slicer.util, "pip_install", lambda arguments: pytest.fail("pip was called"))
+    with pytest.raises(UserError, match="no-such-package-zz"):
+        dependencies.ensureDependencies(requirements)
+
+
+def test_pip_is_told_to_keep_what_slicer_ships(dependencies, requirements, interactive):
+    import slicer
+
+    calls = []
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: True)
+    interactive.setattr(
+        slicer.util, "pip_install", lambda arguments: calls.append((arguments, open(arguments[1]).read()))
+    )
+    with pytest.raises(UserError):  # for it is still missing
+        dependencies.ensureDependencies(requirements)
+    (arguments, constraints), *others = calls
+    assert others == []
+    assert arguments[0] == "--constraint" and arguments[2:] == ["no-such-package-zz>=1.0"]
+    for name in ("numpy", "SimpleITK", "torch"):
+        assert f"{name}=={importlib.metadata.version(name)}" in constraints.splitlines()
+
+
+def test_newer_slicers_are_asked_through_slicer_packaging(dependencies, requirements, interactive):
+    import slicer
+
+    calls = []
+    packaging = types.ModuleType("slicer.packaging")
+    packaging.__spec__ = types.SimpleNamespace(name="slicer.packaging")
+    packaging.load_requirements = lambda path: path.read_text().split()
+    packaging.pip_ensure = lambda wanted, constraints, requester: calls.append((wanted, requester))
+    interactive.setitem(sys.modules, "slicer.packaging", packaging)
+    interactive.setattr(slicer, "packaging", packaging, raising=False)
+    with pytest.raises(UserError):
+        dependencies.ensureDependencies(requirements)
+    assert calls == [(["no-such-package-zz>=1.0"], "LRformer Slicer")]
+
+
+@pytest.mark.parametrize("keyword", ["askConfirmation", "somethingNew"])
+def test_torch_comes_through_the_pytorch_extension_only(dependencies, tmp_path, interactive, keyword):
+    installed = []
+    code = f"def installTorch(self, {keyword}=False): installed.append({keyword}); return None"
+    namespace = {"installed": installed}
+    exec(code, namespace)  # the extension's keyword has changed over time; both shapes must work
+    extension = types.ModuleType("PyTorchUtils")
+    extension.PyTorchUtilsLogic = type("PyTorchUtilsLogic", (), {"installTorch": namespace["installTorch"]})
+    interactive.setattr(dependencies, "TORCH_REQUIREMENT", "torch>=999")
+    empty = tmp_path / "requirements.txt"
+    empty.write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match="install the extension PyTorch"):
+        dependencies.ensureDependencies(empty)
+    interactive.setitem(sys.modules, "PyTorchUtils", extension)
+    with pytest.raises(UserError, match="was not installed"):
+        dependencies.ensureDependencies(empty)
+    assert installed == [keyword == "askConfirmation"]

@@ -1,0 +1,80 @@
+"""The host is strict where PythonQt is: otherwise a run in it would prove less than it seems to."""
+
+import pytest
+
+
+@pytest.fixture
+def qt(host):
+    import qt
+
+    return qt
+
+
+def test_properties_are_attributes_and_getters_are_gone(qt):
+    button = qt.QPushButton("Restore")
+    assert button.text == "Restore"
+    button.text = "Cancel"
+    button.setText("Stop")
+    assert button.text == "Stop" and button.enabled
+    with pytest.raises(TypeError):
+        button.text()
+    with pytest.raises(AttributeError):
+        qt.QComboBox().count = 3  # read-only
+
+
+def test_keyword_arguments_are_refused(qt):
+    with pytest.raises(TypeError, match="keyword"):
+        qt.QPushButton(text="Restore")
+
+
+def test_signals_are_connected_by_their_signature(qt):
+    clicks = []
+    button = qt.QPushButton("Restore")
+    button.setCheckable(True)
+
+    def onClicked(checked):
+        clicks.append(checked)
+
+    button.connect("clicked(bool)", onClicked)
+    button.click()
+    button.disconnect("clicked(bool)", onClicked)
+    button.click()
+    assert clicks == [True]
+    with pytest.raises(ValueError, match="no signal"):
+        button.connect("pressedTwice(bool)", onClicked)
+
+
+def test_new_attributes_and_errors_in_slots_are_found_when_the_module_closes(host, scene):
+    from pathlib import Path
+
+    path = Path(__file__).resolve().parents[2] / "LRformerSlicer" / "LRformerSlicer.py"
+    panel = host.openModule(path)
+    panel.ui.restoreButton.txet = "Restore"
+    with pytest.raises(AttributeError, match="QPushButton.txet"):
+        host.closeModule(panel)
+
+    panel = host.openModule(path)
+    panel.ui.restoreButton.connect("clicked(bool)", lambda checked: 1 / 0)
+    panel.ui.restoreButton.enabled = True
+    panel.ui.restoreButton.click()
+    with pytest.raises(ZeroDivisionError):
+        host.closeModule(panel)
+
+
+def test_what_is_not_emulated_is_absent(qt):
+    with pytest.raises(AttributeError):
+        qt.QDialog  # noqa: B018
+
+
+def test_the_node_selector_has_no_nodes_until_it_has_a_scene(host, scene, add_ct):
+    import slicer
+
+    volume = add_ct()
+    selector = slicer.qMRMLNodeComboBox()
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    assert selector.nodeCount() == 0
+    selector.setMRMLScene(scene)
+    assert selector.nodeCount() == 1 and selector.currentNode() is volume
+    scene.RemoveNode(volume)
+    assert selector.nodeCount() == 0 and selector.currentNode() is None
+    selector.setMRMLScene(None)
