@@ -22,7 +22,7 @@ PINS = ("Testing/requirements-torch.txt", "Testing/requirements.txt")
 
 # Prints what is installed, and the first package that lost files.  Runs in the environment's own Python.
 INVENTORY = """
-import importlib.metadata, json, os
+import importlib.metadata, json, os, sys
 versions, damaged = {}, None
 for package in importlib.metadata.distributions():
     versions[package.name] = package.version
@@ -30,7 +30,7 @@ for package in importlib.metadata.distributions():
     files = package.files if package.files is not None else ["the record of files is missing"]
     if not all(os.path.exists(package.locate_file(file)) for file in files if not str(file).endswith(".pyc")):
         damaged = package.name
-print(json.dumps({"versions": versions, "damaged": damaged}))
+print(json.dumps({"python": sys.version_info[:2], "versions": versions, "damaged": damaged}))
 """
 
 
@@ -47,19 +47,18 @@ def set_up(repository: Path) -> Path:
     key = stamp_key(repository)
     python = python_of(folder)
     stamp = read_stamp(folder)
-    if stamp is not None and stamp["key"] == key:
-        found = inventory(python)
-        if is_whole(found) and set(stamp["versions"].items()) <= set(found["versions"].items()):
+    found = inventory(python)
+    if stamp is not None and is_whole(found) and stamp["key"] == key:
+        if set(stamp["versions"].items()) <= set(found["versions"].items()):
             return python
-        print(f"The environment {folder} is damaged: making it anew.", flush=True)
-        discard(folder)
-    elif stamp is not None:
-        print(f"The environment {folder} is of another version: making it anew.", flush=True)
-        discard(folder)
-    elif folder.exists() and not is_whole(inventory(python)):
-        print(f"The environment {folder} is incomplete: making it anew.", flush=True)
-        discard(folder)
     check_machine()
+    if folder.exists():
+        moved = stamp is not None and stamp["place"] != str(repository.resolve())
+        if is_whole(found) and not moved and found["python"] == list(sys.version_info[:2]):
+            print(f"Bringing the environment {folder} up to date", flush=True)
+        else:
+            print(f"The environment {folder} is damaged or of another Python: making it anew", flush=True)
+            discard(folder)
     return install(repository, folder, key)
 
 
@@ -72,7 +71,7 @@ def install(repository: Path, folder: Path, key: str) -> Path:
         call([sys.executable, "-m", "venv", str(folder)], "The environment could not be made (the reason is above)")
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
     if not sys.stdout.isatty():
-        pip += ["--quiet", "--progress-bar", "off"]
+        pip += ["--quiet", "--quiet", "--progress-bar", "off"]  # errors only
     # --no-deps: the pins are the whole list, so nothing that is not written down comes in.
     pins = [str(repository / name) for name in PINS]
     print("2/4 Installing PyTorch (up to 3 GB, once)", flush=True)
@@ -84,7 +83,7 @@ def install(repository: Path, folder: Path, key: str) -> Path:
     found = inventory(python)
     if not is_whole(found):
         raise SetUpError(f"The environment {folder} is incomplete after installing: delete it and run this again.")
-    write_stamp(folder, {"key": key, "versions": found["versions"]})
+    write_stamp(folder, {"key": key, "place": str(repository.resolve()), "versions": found["versions"]})
     print(f"Set-up took {time.monotonic() - started:.0f} s", flush=True)
     return python
 
@@ -117,7 +116,7 @@ def read_stamp(folder: Path) -> dict | None:
     """The stamp, or None where there is none or it is not a whole one."""
     try:
         stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-        return stamp if {"key", "versions"} <= set(stamp) else None
+        return stamp if {"key", "place", "versions"} <= set(stamp) else None
     except (OSError, ValueError, TypeError):
         return None
 

@@ -138,12 +138,29 @@ def test_a_damaged_environment_is_repaired(damage: str, small_repository: Path) 
     assert json.loads((folder / environment.STAMP).read_text())["versions"]["light"] == "1"
 
 
-def test_changed_pins_are_installed(small_repository: Path, tmp_path: Path) -> None:
+def test_changed_pins_are_installed(
+    small_repository: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     environment.set_up(small_repository)
     make_wheel(tmp_path / "wheels", "light", "2")
     (small_repository / "Testing" / "requirements.txt").write_text("light==2\n")
+    capfd.readouterr()
     environment.set_up(small_repository)
     assert installed(small_repository)["light"] == "2"
+    assert "Making the environment" not in capfd.readouterr().out, "what is there and whole is kept"
+
+
+def test_an_environment_whose_folder_was_moved_is_made_anew(
+    small_repository: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its scripts name the folder they were installed into."""
+    environment.set_up(small_repository)
+    moved = small_repository.rename(tmp_path / "moved")
+    capfd.readouterr()
+    python = environment.set_up(moved)
+    assert "Making the environment" in capfd.readouterr().out
+    where = subprocess.run([python, "-c", "import backend; print(backend.__file__)"], capture_output=True, text=True)
+    assert where.stdout.strip() == str(moved / "backend.py")
 
 
 def test_a_package_that_cannot_be_had_is_one_sentence_and_leaves_no_stamp(small_repository: Path) -> None:
