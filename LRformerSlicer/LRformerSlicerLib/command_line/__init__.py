@@ -10,6 +10,7 @@ SUBCOMMANDS = {
     "prior": "write the lesion-semantic prior of a volume",
     "simulate": "degrade a volume: CT dose, MR resolution or motion",
     "demo": "degrade, restore and show two real scans that come with the packages",
+    "train": "make weights for a task from a folder of scans",
     "serve": "serve jobs over standard input and output, as the Slicer module asks for",
 }
 """Subcommand to the one line that --help shows for it."""

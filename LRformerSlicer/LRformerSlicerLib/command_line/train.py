@@ -17,13 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--realisations", type=int, default=1, help="noise realisations of each slice")
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--patch-size", type=int, default=128, help="side of a training patch in pixels")
-    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--learning-rate", type=float, default=6e-4)
     parser.add_argument("--channels", type=int, default=48)
     parser.add_argument("--groups", type=int, default=4)
-    parser.add_argument("--blocks", type=int, default=4, help="blocks a group")
+    parser.add_argument("--blocks", type=int, default=3, help="blocks a group")
     parser.add_argument("--attention", choices=["gfca", "naive"], default="gfca")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
+    parser.add_argument("--threads", type=int, help="CPU threads of the training (default: torch's choice)")
     parser.add_argument("--processes", type=int, default=2, help="processes that simulate")
 
 
@@ -32,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     import logging
     import math
     import time
+
+    import torch
 
     from ..errors import UserError
     from ..network.checkpoint import save_checkpoint
@@ -49,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"The weights are written as .safetensors: end OUT in .safetensors, not {out.name}.")
     out.parent.mkdir(parents=True, exist_ok=True)
     device = choose_device(arguments.device)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     cache = arguments.cache or out.with_suffix(".pairs")
     files = fill_pair_cache(arguments.data, cache, arguments.realisations, arguments.processes)
     training, validation = load_pairs(files)

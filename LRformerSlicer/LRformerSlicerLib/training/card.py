@@ -63,6 +63,7 @@ def training_card(task: str, trainer: Trainer, training: list[Pair], validation:
             **asdict(trainer.options),
             "loss": "L1",
             "optimiser": "Adam",
+            "precision": "bfloat16 autocast" if trainer.uses_bfloat16 else "float32",
             "seconds": round(trainer.seconds),
             "device": str(trainer.device),
             "processor": platform.processor() or platform.machine(),
