@@ -102,6 +102,7 @@ class Elsewhere:
     type = "cuda"
 
 
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
 def test_goes_on_on_the_cpu_when_the_device_cannot_hold_even_small_tiles(small_network, monkeypatch):
     network = small_network()
     image, prior = slices(80, 80)
