@@ -188,14 +188,14 @@ def _frequency_features(height: int, width: int) -> torch.Tensor:
     bands = [torch.cos(math.pi * order * radius) for order in range(5)]
     directions = [radius * torch.cos(2 * angle), radius * torch.sin(2 * angle)]
     features = torch.stack(bands + directions, dim=1)
-    return torch.cat([features, features[: pair_count(height, width)]]).float()
+    return torch.cat([features, features[: pair_count(height, width)]])
 
 
 FREQUENCY_FEATURE_COUNT = 7
 
 
 def frequency_features(height: int, width: int, device: torch.device) -> torch.Tensor:
-    """(n, 7) description of each spectral token's own frequency, independent of the window size in pixels.
+    """(n, 7) float64 description of each spectral token's own frequency, independent of the window size in pixels.
 
     Five cosines of the radial frequency tell bands apart, two terms tell directions apart.
     """
