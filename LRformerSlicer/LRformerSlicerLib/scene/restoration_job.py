@@ -17,7 +17,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
-from LRformerSlicerLib.scene.volume_input import checkInput, modalityOf, writeVolume
+from LRformerSlicerLib.scene.volume_input import modalityOf, writeVolume
 from LRformerSlicerLib.scene.volume_output import addResultNodes
 from LRformerSlicerLib.worker.client import WorkerClient
 
@@ -25,7 +25,10 @@ RESULTS = ("restored", "prior", "uncertainty", "consistency")
 
 
 class RestorationJob:
-    """Holds what one job needs until it is finished or given up; changes the scene in `finish` only."""
+    """Holds what one job needs until it is finished or given up; changes the scene in `finish` only.
+
+    The input must have passed volume_input.checkInput.
+    """
 
     def __init__(self, client: WorkerClient, inputNode, options: Mapping[str, Any], temporaryFolder: str) -> None:
         self._client = client
@@ -37,7 +40,6 @@ class RestorationJob:
 
     def start(self) -> None:
         """Write the input into a folder of its own and send the job. Raises UserError, and then nothing is left."""
-        checkInput(self._inputNode)
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="LRformerSlicer-", dir=self._temporaryFolder))
         except OSError as error:

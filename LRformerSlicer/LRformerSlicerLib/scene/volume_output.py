@@ -25,7 +25,10 @@ GEOMETRY_TOLERANCE_MM = 1e-3
 MAP_PERCENTILE = 99.0
 """Upper end of a map's display range, among its voxels above zero: a few outliers must not flatten the rest."""
 
-DICOM_INSTANCE_ATTRIBUTE = "DICOM.instanceUIDs"
+MAP_RANGE_VOXELS = 1_000_000
+"""As many voxels are enough for the display range; sorting all of a large CT would freeze Slicer for seconds."""
+
+GREY_ID = "vtkMRMLColorTableNodeGrey"
 
 
 def addResultNodes(inputNode, files: dict[str, Path]) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
@@ -40,13 +43,12 @@ def addResultNodes(inputNode, files: dict[str, Path]) -> dict[str, slicer.vtkMRM
         for name, path in files.items():
             image = _readImage(path)
             label = _("{input} {result}").format(input=inputNode.GetName(), result=_resultLabel(name))
-            node = slicer.modules.volumes.logic().CloneVolumeWithoutImageData(slicer.mrmlScene, inputNode, label)
-            # A derived volume is not that DICOM series any more; with the UIDs it would be taken for it on export.
-            node.RemoveAttribute(DICOM_INSTANCE_ATTRIBUTE)
-            isMap = name != "restored"
-            voxelType = vtk.VTK_FLOAT if isMap else inputNode.GetImageData().GetScalarType()
-            _setImage(node, inputNode, image, voxelType)
-            if isMap:
+            node = _addVolumeNode(label, image, inputNode)
+            if name == "restored":
+                _setVoxels(node, image, inputNode.GetImageData().GetScalarType())
+                _showAsInput(node, inputNode)
+            else:
+                _setVoxels(node, image, vtk.VTK_FLOAT)
                 _showAsMap(node, isSigned=name == "difference")
             _placeBeside(node, inputNode)
             nodes[name] = node
@@ -100,15 +102,27 @@ def _readImage(path: Path) -> sitk.Image:
         ) from error
 
 
-def _setImage(node, inputNode, image: sitk.Image, voxelType: int) -> None:
-    """Give `node` the voxels of `image` as VTK type `voxelType`, and its geometry."""
-    node.SetAndObserveImageData(_imageData(sitk.GetArrayViewFromImage(image), voxelType))
+def _addVolumeNode(label: str, image: sitk.Image, inputNode):
+    """A new volume node with the geometry of `image` and the parent transform of the input, without voxels."""
+    # Not CloneVolume: it copies DICOM.instanceUIDs, with which a derived volume would be taken for the original series,
+    # and its display node has histograms made of every volume, which takes seconds for a large CT.
+    scene = slicer.mrmlScene
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(label))
     matrix = ijkToRasOfImage(image)
-    sameSize = image.GetSize() == inputNode.GetImageData().GetDimensions()
+    isSameSize = image.GetSize() == inputNode.GetImageData().GetDimensions()
     # On the input's grid its geometry is taken exactly, not as the file rounded it.
-    if sameSize and np.allclose(matrix, ijkToRas(inputNode), atol=GEOMETRY_TOLERANCE_MM):
+    if isSameSize and np.allclose(matrix, ijkToRas(inputNode), atol=GEOMETRY_TOLERANCE_MM):
         matrix = ijkToRas(inputNode)
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    node.SetAndObserveTransformNodeID(inputNode.GetTransformNodeID())
+    display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+    display.AutoWindowLevelOff()  # before there are voxels: the range is set below, not guessed from a histogram
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    return node
+
+
+def _setVoxels(node, image: sitk.Image, voxelType: int) -> None:
+    node.SetAndObserveImageData(_imageData(sitk.GetArrayViewFromImage(image), voxelType))
 
 
 def ijkToRasOfImage(image: sitk.Image) -> np.ndarray:
@@ -134,19 +148,34 @@ def _imageData(voxels: np.ndarray, voxelType: int) -> vtk.vtkImageData:
     return imageData
 
 
+def _showAsInput(node, inputNode) -> None:
+    """The input's units, window/level, threshold and colours, so that the two can be compared by eye."""
+    node.SetVoxelValueUnits(inputNode.GetVoxelValueUnits())
+    node.SetVoxelValueQuantity(inputNode.GetVoxelValueQuantity())
+    display, inputDisplay = node.GetDisplayNode(), inputNode.GetDisplayNode()
+    if inputDisplay is None:
+        display.AutoWindowLevelOn()
+        display.SetAndObserveColorNodeID(GREY_ID)
+        return
+    display.SetWindowLevel(inputDisplay.GetWindow(), inputDisplay.GetLevel())
+    display.SetAutoThreshold(0)
+    display.SetApplyThreshold(inputDisplay.GetApplyThreshold())
+    display.SetThreshold(inputDisplay.GetLowerThreshold(), inputDisplay.GetUpperThreshold())
+    display.SetInterpolate(inputDisplay.GetInterpolate())
+    display.SetAndObserveColorNodeID(inputDisplay.GetColorNodeID())
+
+
 def _showAsMap(node, isSigned: bool) -> None:
     """Colours and display range for a map whose values say nothing about the input's window."""
-    node.SetVoxelValueUnits(None)
-    node.SetVoxelValueQuantity(None)
-    values = slicer.util.arrayFromVolume(node)
+    values = slicer.util.arrayFromVolume(node).ravel()
+    values = values[:: max(1, values.size // MAP_RANGE_VOXELS)]
     values = np.abs(values[np.isfinite(values)])
     values = values[values > 0]
     upper = float(np.percentile(values, MAP_PERCENTILE)) if values.size else 1.0
     display = node.GetDisplayNode()
-    display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(-upper if isSigned else 0.0, upper)
     colors = None if isSigned else slicer.mrmlScene.GetFirstNodeByName("Inferno")
-    display.SetAndObserveColorNodeID(colors.GetID() if colors else "vtkMRMLColorTableNodeGrey")
+    display.SetAndObserveColorNodeID(colors.GetID() if colors else GREY_ID)
 
 
 def _placeBeside(node, inputNode) -> None:
