@@ -56,13 +56,12 @@ class Host:
         self._logics = {
             "Colors": slicer.vtkMRMLColorLogic(),
             "Sequences": slicer.vtkSlicerSequencesLogic(),
-            "Volumes": slicer.vtkSlicerVolumesLogic(),
         }
         for name, logic in self._logics.items():
             logic.SetMRMLScene(scene)
             applicationLogic.SetModuleLogic(name, logic)
         slicer.app = Application(self.qApplication, applicationLogic)
-        slicer.modules = types.SimpleNamespace(volumes=types.SimpleNamespace(logic=lambda: self._logics["Volumes"]))
+        slicer.modules = types.SimpleNamespace()
         for name, module in (
             ("ScriptedLoadableModule", scripted_module.makeModule()),
             ("i18n", scripted_module.makeTranslationModule()),

@@ -1,5 +1,7 @@
 """The host is strict where PythonQt is: otherwise a run in it would prove less than it seems to."""
 
+import sys
+
 import pytest
 
 
@@ -59,6 +61,15 @@ def test_new_attributes_and_errors_in_slots_are_found_when_the_module_closes(hos
     panel.ui.restoreButton.click()
     with pytest.raises(ZeroDivisionError):
         host.closeModule(panel)
+
+
+def test_qt_calls_keep_the_reference_count_of_none(qt):
+    # PySide6 6.12.0 takes one from it with every call that returns nothing, and aborts a Python before 3.12 in the end.
+    label = qt.QLabel("")
+    before = sys.getrefcount(None)
+    for _ in range(200):
+        label.setText("text")
+    assert abs(sys.getrefcount(None) - before) < 20, "use another PySide6: this one ends in a crash"
 
 
 def test_what_is_not_emulated_is_absent(qt):

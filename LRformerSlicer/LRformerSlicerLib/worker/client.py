@@ -119,6 +119,7 @@ class WorkerClient:
                 f"The restoration process could not be started ({self._command[0]}: {error.strerror}): "
                 "reinstall LRformerSlicer or Slicer."
             ) from error
+        # For pipes on Windows this is new in Python 3.12, which every supported Slicer has.
         os.set_blocking(self._process.stdout.fileno(), False)
 
     def submit(
