@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..errors import UserError
 from .intensity import Intensity
 from .metrics import MetricSum
-from .super_resolution import image_on_grid, interpolate_slice, resized_grid
+from .super_resolution import interpolate_slice, place_on_grid, resized_grid
 from .tasks import Task
 from .volume import Volume, fill_non_finite
 
@@ -53,17 +53,27 @@ class PriorResult:
     @property
     def prior(self) -> sitk.Image:
         """U = (C + D) / 2, the reliable lesion-semantic prior."""
-        total = np.empty(self.consistency_steps.shape, dtype=np.float32)
-        for place in range(total.shape[0]):
-            np.add(self.consistency_steps[place], self.discrepancy_steps[place], out=total[place], dtype=np.float32)
-        total *= np.float32(0.5 / MAP_STEPS)
-        return self._image(total, 1)
+        return self._float_image(
+            (np.add(agreed, disputed, dtype=np.float32) * np.float32(0.5 / MAP_STEPS))
+            for agreed, disputed in zip(self.consistency_steps, self.discrepancy_steps, strict=True)
+        )
 
     def _map_image(self, steps: np.ndarray) -> sitk.Image:
-        return self._image(np.multiply(steps, np.float32(1.0 / MAP_STEPS), dtype=np.float32), 1)
+        return self._float_image(np.multiply(one, np.float32(1.0 / MAP_STEPS), dtype=np.float32) for one in steps)
+
+    def _float_image(self, layers: Iterable[np.ndarray]) -> sitk.Image:
+        """A float32 image on the input's grid from its layers along K, never held twice as one array would be."""
+        layers_count, rows, columns = self.consistency_steps.shape
+        image = sitk.Image([columns, rows, layers_count], sitk.sitkFloat32)
+        for place, layer in enumerate(layers):
+            image[:, :, place : place + 1] = sitk.GetImageFromArray(layer[None])
+        return self._placed(image, 1)
 
     def _image(self, array: np.ndarray, factor: int) -> sitk.Image:
-        image = image_on_grid(array, self.volume.image, self.volume.plane, factor, self.first_index)
+        return self._placed(sitk.GetImageFromArray(array), factor)
+
+    def _placed(self, image: sitk.Image, factor: int) -> sitk.Image:
+        place_on_grid(image, self.volume.image, self.volume.plane, factor, self.first_index)
         return image[:, :, 0] if self.volume.was_2d else image
 
 
@@ -87,12 +97,15 @@ class RestorationResult(PriorResult):
 
         0 where the input is NaN or infinite.
         """
+        if self.task.scale == 1:
+            return self._float_image(
+                _change(original, restored)
+                for original, restored in zip(self._original_layers(), self.restored_array, strict=True)
+            )
         difference = np.empty(self.restored_array.shape, dtype=np.float32)
         target = self.volume.plane.view(difference)
         for place, (before, after) in enumerate(self._pairs()):
-            with np.errstate(invalid="ignore"):
-                change = after.astype(np.float64) - before
-            target[place] = np.where(np.isfinite(change), change, 0.0)
+            target[place] = _change(before, after)
         return self._image(difference, self.task.scale)
 
     def compare(self, reference: sitk.Image) -> dict:
@@ -120,6 +133,13 @@ class RestorationResult(PriorResult):
         }
         return self.report["metrics"]
 
+    def _original_layers(self) -> np.ndarray:
+        """The input voxels that were restored, K, J, I."""
+        array = sitk.GetArrayViewFromImage(self.volume.image)
+        across = self.volume.plane.order[0]
+        restored = slice(self.first_index, self.first_index + self.restored_array.shape[across])
+        return array[tuple(restored if axis == across else slice(None) for axis in range(3))]
+
     def _comparable(self, values: np.ndarray) -> np.ndarray:
         if self.task.modality == "CT":
             return values.astype(np.float64)
@@ -132,6 +152,13 @@ class RestorationResult(PriorResult):
             if self.task.scale > 1:
                 original = interpolate_slice(fill_non_finite(original)[0], self.task.scale)
             yield original, after
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """after - before, float32, 0 where that is not a number."""
+    with np.errstate(invalid="ignore"):
+        change = after.astype(np.float64) - before
+    return np.where(np.isfinite(change), change, 0.0).astype(np.float32)
 
 
 def check_reference(reference: sitk.Image, volume: Volume, task: Task) -> None:

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from ..errors import UserError
 from .intensity import to_voxel_type, value_limits
 from .options import Progress, ProgressCallback, ignore
-from .super_resolution import image_on_grid
+from .super_resolution import place_on_grid
 from .tasks import detect_modality
 from .volume import SMALLEST_SLICE_PIXELS, Volume, check_volume, fill_non_finite
 
@@ -109,5 +109,6 @@ def _each_slice(
             targets[index][bad] = source[bad]
         done = index + 1
         progress(Progress("simulate", done, count, (time.perf_counter() - started) / done * (count - done)))
-    result = image_on_grid(array, volume.image, volume.plane, 1.0 / factor)
+    result = sitk.GetImageFromArray(array)
+    place_on_grid(result, volume.image, volume.plane, 1.0 / factor)
     return result[:, :, 0] if volume.was_2d else result

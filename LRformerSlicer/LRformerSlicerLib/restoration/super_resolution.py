@@ -29,22 +29,18 @@ def resized_grid(
     return size, spacing, image.TransformContinuousIndexToPhysicalPoint(first)
 
 
-def image_on_grid(
-    array: np.ndarray, image: sitk.Image, plane: SlicePlane, factor: float, first_index: int | None = None
-) -> sitk.Image:
-    """A K, J, I array as an image lying on `image`'s grid made `factor` times finer in the slice plane.
+def place_on_grid(image: sitk.Image, like: sitk.Image, plane: SlicePlane, factor: float, first_index: int = 0) -> None:
+    """Give `image` the grid of `like` made `factor` times finer in the slice plane.
 
-    `first_index` says that the array holds only the slices from that one on.
+    `first_index` says that the image holds only the slices from that one on.
     """
-    result = sitk.GetImageFromArray(array)
-    _, spacing, origin = resized_grid(image, plane, factor)
+    _, spacing, origin = resized_grid(like, plane, factor)
     if first_index:
-        step = np.array(image.GetDirection()).reshape(3, 3)[:, plane.across_axis] * spacing[plane.across_axis]
+        step = np.array(like.GetDirection()).reshape(3, 3)[:, plane.across_axis] * spacing[plane.across_axis]
         origin = tuple(float(value) for value in np.array(origin) + first_index * step)
-    result.SetSpacing(spacing)
-    result.SetOrigin(origin)
-    result.SetDirection(image.GetDirection())
-    return result
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    image.SetDirection(like.GetDirection())
 
 
 def interpolate_slice(pixels: np.ndarray, factor: int) -> np.ndarray:
