@@ -26,9 +26,9 @@ def test_the_ct_slice_is_in_hounsfield_units() -> None:
 
 def test_the_template_can_be_halved() -> None:
     image = template_t1()
-    assert image.GetSize() == (196, 232, 9)
+    assert image.GetSize() == (196, 232, 5)
     coarse = demo.coarse_mr().degraded
-    assert coarse.GetSize() == (98, 116, 9)
+    assert coarse.GetSize() == (98, 116, 5)
     assert coarse.GetSpacing() == pytest.approx((2.0, 2.0, 1.0))
 
 

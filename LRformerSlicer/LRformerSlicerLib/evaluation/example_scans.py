@@ -16,7 +16,7 @@ ABDOMEN_CT = ("pydicom-data", "explicit_VR-UN.dcm")
 TEMPLATE_T1 = ("nilearn", "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz")
 """The ICBM 2009a symmetric T1 template, 1 mm: an average of 152 heads, nearly free of noise."""
 
-TEMPLATE_SLICES = 9
+TEMPLATE_SLICES = 5
 
 
 def packaged_file(package: str, name: str) -> Path:
