@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from LRformerSlicerLib.degradation.ct import (
     FULL_DOSE_PHOTONS,
     ParallelBeamScanner,
@@ -28,7 +29,7 @@ def centre(image, half=30):
 
 
 def test_line_integrals_and_reconstruction_are_in_physical_units():
-    """Through the middle of 180 mm of water p = 0.02 / mm * 180 mm, and the sharpest kernel gives water back as 0 HU."""
+    """Through the middle of 180 mm of water p = 0.02 / mm * 180 mm, and reconstruction gives water back as 0 HU."""
     disc = water_disc()
     with ParallelBeamScanner(256, 256, PIXEL_SIZE_MM) as scanner:
         line_integrals = scanner.project(disc)

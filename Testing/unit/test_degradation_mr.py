@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from LRformerSlicerLib.degradation.mr import add_motion, truncate_kspace
 from LRformerSlicerLib.errors import UserError
 
@@ -31,7 +32,7 @@ def test_detail_beyond_the_kept_kspace_is_gone():
 
 
 def test_background_noise_is_rayleigh():
-    """Where there is no signal the magnitude of complex noise has mean sd * sqrt(pi / 2) and SD sd * sqrt(2 - pi / 2)."""
+    """Magnitude of pure complex noise: mean sd * sqrt(pi / 2), SD sd * sqrt(2 - pi / 2)."""
     slice_values = np.zeros((512, 512), dtype=np.float32)
     slice_values[:64] = 1000.0
     noisy = truncate_kspace(slice_values, 2, seed=3, noise_share=0.05)

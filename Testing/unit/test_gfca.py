@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from LRformerSlicerLib.network.attention import GuidedFrequencyCrossAttention
 from LRformerSlicerLib.network.spectrum import (
     fourier_basis,
@@ -172,9 +173,7 @@ def test_mixup_matters_and_leaves_self_conjugate_tokens_alone():
             spectra.append(split_spectrum(module(image, module.represent(prior))))
     pairs = pair_count(8, 8)
     assert (spectra[0][:, :pairs] - spectra[1][:, :pairs]).abs().max() > 1e-3
-    torch.testing.assert_close(
-        spectra[0][:, pairs : pairs + 4], spectra[1][:, pairs : pairs + 4], rtol=0, atol=1e-12
-    )
+    torch.testing.assert_close(spectra[0][:, pairs : pairs + 4], spectra[1][:, pairs : pairs + 4], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("height", "width"), [(3, 4), (4, 5), (1, 2)])

@@ -28,6 +28,10 @@ def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: 
     return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
 
 
+# Memory bandwidth decides on a CPU: this many tokens at a time stay in its cache through the whole operator.
+CPU_CHUNK_TOKENS = 8192
+
+
 class _CrossAttention(nn.Module):
     """What both attentions share: projections of the same width and an embedding of the token's place."""
 
@@ -42,6 +46,17 @@ class _CrossAttention(nn.Module):
         # Attention itself does not know which token is which; one embedding for the query's place, one for the key's.
         self.query_place = nn.Linear(place_feature_count, channels, bias=False)
         self.key_place = nn.Linear(place_feature_count, channels, bias=False)
+
+    def forward(self, image: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
+        """(batch, h, w, channels) image windows and (batch, n, channels) prior tokens -> image-shaped windows."""
+        if image.device.type != "cpu":
+            return self._attend_windows(image, prior_tokens)
+        count = max(1, CPU_CHUNK_TOKENS // prior_tokens.shape[1])
+        chunks = zip(image.split(count), prior_tokens.split(count), strict=True)
+        return torch.cat([self._attend_windows(*chunk) for chunk in chunks])
+
+    def _attend_windows(self, image: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
 
     def _project(self, image: torch.Tensor, prior: torch.Tensor, place: torch.Tensor) -> tuple[torch.Tensor, ...]:
         query, value = self.query_value(image).chunk(2, dim=-1)
@@ -70,8 +85,7 @@ class GuidedFrequencyCrossAttention(_CrossAttention):
         """(batch, h, w, channels) window -> (batch, n, channels) tokens; a prior's can be kept for many blocks."""
         return split_spectrum(window)
 
-    def forward(self, image: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
-        """(batch, h, w, channels) image windows and (batch, n, channels) prior tokens -> image-shaped windows."""
+    def _attend_windows(self, image: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
         _, height, width, _ = image.shape
         place = frequency_features(height, width, image.device).to(image.dtype)
         query, key, value = self._project(split_spectrum(image), prior_tokens, place)
@@ -81,13 +95,11 @@ class GuidedFrequencyCrossAttention(_CrossAttention):
             _attend(q, k, v, self.heads)
             for q, k, v in zip(query.split(halves, 1), key.split(halves, 1), value.split(halves, 1), strict=True)
         )
+        paired = symmetric[:, :pairs]
         if self.theta is not None:
             share = torch.sigmoid(self.theta).to(symmetric.dtype)
-            paired = symmetric[:, :pairs]
-            mixed = share * paired + (1 - share) * antisymmetric
-            antisymmetric = share * antisymmetric + (1 - share) * paired
-            symmetric = torch.cat([mixed, symmetric[:, pairs:]], dim=1)
-        spectrum = torch.cat([symmetric, antisymmetric], dim=1)
+            paired, antisymmetric = torch.lerp(antisymmetric, paired, share), torch.lerp(paired, antisymmetric, share)
+        spectrum = torch.cat([paired, symmetric[:, pairs:], antisymmetric], dim=1)
         return self.output(join_spectrum(spectrum, height, width))
 
 
@@ -112,8 +124,7 @@ class NaiveCrossAttention(_CrossAttention):
         """(batch, h, w, channels) window -> (batch, n, channels) tokens."""
         return window.flatten(1, 2)
 
-    def forward(self, image: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
-        """(batch, h, w, channels) image windows and (batch, n, channels) prior tokens -> image-shaped windows."""
+    def _attend_windows(self, image: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
         _, height, width, _ = image.shape
         place = _position_features(height, width).to(image)
         query, key, value = self._project(image.flatten(1, 2), prior_tokens, place)

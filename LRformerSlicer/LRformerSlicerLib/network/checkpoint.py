@@ -99,7 +99,7 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedModel:
         network = LRformer(LRformerArchitecture(**json.loads(metadata["architecture"])))
         network.load_state_dict(state)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path} was made by another version of LRformer ({error}): get a matching model.") from error
+        raise UserError(f"{path} was made by another version of LRformer: get a model made for this one.") from error
     network.eval().requires_grad_(False)
     return LoadedModel(network.to(torch.float32), metadata["task"], network.scale, card, sha256)
 

@@ -42,9 +42,7 @@ class Backbone(Protocol):
     def decode(self, slices: torch.Tensor, boxes: torch.Tensor) -> list[DecodedSlice]:
         """(B, H, W) slices in [0, 1] and (B, 4) boxes x0, y0, x1, y1 in pixels -> one decoded slice each."""
 
-    def mask_logits(
-        self, features: torch.Tensor, mask_tokens: torch.Tensor, size: tuple[int, int]
-    ) -> torch.Tensor:
+    def mask_logits(self, features: torch.Tensor, mask_tokens: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """(T, 256, 64, 64) features and (T, 256) tokens -> (T, H, W) logits on the slice's grid of ``size``."""
 
 
@@ -87,9 +85,7 @@ class _SamBackbone:
             decoded.append(DecodedSlice(features, tokens[0, 1]))  # token 0 predicts IoU, token 1 the single mask
         return decoded
 
-    def mask_logits(
-        self, features: torch.Tensor, mask_tokens: torch.Tensor, size: tuple[int, int]
-    ) -> torch.Tensor:
+    def mask_logits(self, features: torch.Tensor, mask_tokens: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         decoder = self._network.mask_decoder
         upscaled = decoder.output_upscaling(features)
         weights = decoder.output_hypernetworks_mlps[0](mask_tokens)

@@ -1,0 +1,134 @@
+"""What things cost: multiply-accumulates, seconds and peak memory, each measured on the machine at hand."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one call.
+
+    Attributes:
+        macs: multiply-accumulates of matrix products, convolutions and attention, by torch's FlopCounterMode.
+        attention_macs: those of the attention kernels alone.
+        seconds: the fastest of several calls.
+        peak_bytes: most memory held above what was held before the call.
+    """
+
+    macs: int
+    attention_macs: int
+    seconds: float
+    peak_bytes: int
+
+
+def _cpu_attention_flops(query: tuple, key: tuple, value: tuple, *_: object, **__: object) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+# torch counts its CUDA attention kernels but not the fused one it uses on a CPU.
+_UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention_flops}
+
+
+def count_macs(call: Callable[[], object]) -> tuple[int, int]:
+    """Multiply-accumulates of a call: all, and those of scaled dot-product attention."""
+    counter = FlopCounterMode(display=False, custom_mapping=_UNCOUNTED)
+    with counter:
+        call()
+    by_operator = counter.get_flop_counts()["Global"]
+    attention = sum(flops for operator, flops in by_operator.items() if "scaled_dot_product" in str(operator))
+    return sum(by_operator.values()) // 2, attention // 2
+
+
+def _peak_bytes_cpu(call: Callable[[], object]) -> int:
+    """Peak of torch's CPU allocations during a call, from the profiler's allocation events in order of time."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        call()
+    changes = [event for event in record.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(changes, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak
+
+
+def fastest_seconds(call: Callable[[], object], device: torch.device, repeats: int) -> float:
+    """The fastest of ``repeats`` calls after one to warm up: the one least disturbed by the rest of the machine."""
+    times = []
+    for repeat in range(repeats + 1):
+        started = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if repeat:
+            times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def measure(call: Callable[[], object], device: torch.device, repeats: int = 5) -> Cost:
+    """Cost of a call that runs on ``device``; gradients off."""
+    with torch.inference_mode():
+        macs, attention_macs = count_macs(call)
+        seconds = fastest_seconds(call, device, repeats)
+        gc.collect()
+        if device.type == "cuda":
+            before = torch.cuda.memory_allocated(device)
+            torch.cuda.reset_peak_memory_stats(device)
+            call()
+            peak = torch.cuda.max_memory_allocated(device) - before
+        else:
+            peak = _peak_bytes_cpu(call)
+    return Cost(macs, attention_macs, seconds, peak)
+
+
+def attention_costs(channels: int, heads: int, device: torch.device) -> dict[int, tuple[Cost, Cost]]:
+    """GFCA and naive cross-attention on all windows of a 256 x 256 token map, by tokens a window.
+
+    Both include all projections; GFCA includes the transforms of image and prior and back.
+    """
+    from ..network.attention import GuidedFrequencyCrossAttention, NaiveCrossAttention
+
+    costs = {}
+    for side in (8, 16, 32, 64):
+        count = 256 * 256 // side**2
+        image, prior = torch.randn(2, count, side, side, channels, device=device)
+        pair = []
+        for kind in (GuidedFrequencyCrossAttention, NaiveCrossAttention):
+            module = kind(channels, heads).to(device).eval()
+            pair.append(measure(lambda m=module, i=image, p=prior: m(i, m.represent(p)), device))
+        costs[side**2] = (pair[0], pair[1])
+    return costs
+
+
+def network_costs(size: int, device: torch.device, **changes: object) -> dict[str, Cost]:
+    """LRformer and its naive twin on one size x size slice; ``changes`` to the architecture apply to both."""
+    from ..network.lrformer import LRformer, LRformerArchitecture
+
+    image, prior = torch.rand(1, 1, size, size, device=device), torch.rand(1, 2, size, size, device=device)
+    costs = {}
+    for attention in ("gfca", "naive"):
+        network = LRformer(LRformerArchitecture(**{**changes, "attention": attention})).to(device).eval()
+        costs[attention] = measure(lambda n=network: n(image, prior), device)
+    return costs
+
+
+def prior_seconds(backbone: object, samples: tuple[int, ...], repeats: int = 3) -> dict[int, float]:
+    """Seconds of RLPP for one 512 x 512 slice by number of passes T."""
+    import numpy as np
+
+    from ..prior.rlpp import ReliablePriorProducer
+
+    slices = np.random.default_rng(0).random((1, 512, 512), dtype=np.float32)
+    boxes = np.array([[60.0, 90.0, 450.0, 430.0]])
+    seconds = {}
+    for count in samples:
+        producer = ReliablePriorProducer(backbone, samples=count)
+        seconds[count] = fastest_seconds(lambda p=producer: p.produce(slices, boxes), backbone.device, repeats)
+    return seconds
