@@ -21,6 +21,7 @@ from functools import lru_cache
 import torch
 
 SELF_CONJUGATE_COUNT = 4
+EDGE_SCALE = 2.0**0.25  # undoes the axis scale of inner waves where only one of two axes is inner
 
 
 def pair_count(height: int, width: int) -> int:
@@ -30,115 +31,77 @@ def pair_count(height: int, width: int) -> int:
     return height * width // 2 - 2
 
 
-def _axis_waves(size: int, parity: int) -> list[tuple[str, int]]:
-    """The real waves of one axis with even (0) or odd (1) frequency: ("cos" | "sin", frequency)."""
-    waves = []
-    for frequency in range(parity, size // 2 + 1, 2):
-        waves.append(("cos", frequency))
-        if 0 < frequency < size // 2:
-            waves.append(("sin", frequency))
-    return waves
+def _inner_frequencies(size: int) -> list[int]:
+    """Frequencies of one axis that have a cosine and a sine: even ones first, as the folded transform makes them."""
+    return [*range(2, size // 2, 2), *range(1, size // 2, 2)]
 
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # a cached tensor born in inference mode could never be used in training
 def _axis_matrices(size: int, device: torch.device, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-    """Orthonormal real Fourier transform of one axis as two (size/2, size/2) matrices.
+    """Real Fourier transform of one axis as two (size/2, size/2) matrices, for even and for odd frequencies.
 
     A wave of even frequency repeats after half the axis, one of odd frequency changes its sign there.  So the sum of
     the two half axes carries all even and their difference all odd frequencies, at half the multiplications.
-    The sign of the sine follows the imaginary part of exp(-i k x).
+    Rows: constant and Nyquist wave where they have this parity, then cosines, then sines.  The sign of the sine
+    follows the imaginary part of exp(-i k x).  Cosines and sines of inner frequencies are scaled by 2^(-1/4) from
+    orthonormal, so that products of two of them carry the 1/sqrt(2) of the sums and differences that follow.
     """
     matrices = []
     for parity in (0, 1):
-        rows = []
-        for kind, frequency in _axis_waves(size, parity):
-            phase = 2 * math.pi * frequency * torch.arange(size // 2, dtype=torch.float64) / size
-            norm = math.sqrt((1.0 if frequency in (0, size // 2) else 2.0) / size)
-            rows.append(norm * (torch.cos(phase) if kind == "cos" else -torch.sin(phase)))
+        inner = [frequency for frequency in _inner_frequencies(size) if frequency % 2 == parity]
+        edge = [frequency for frequency in (0, size // 2) if frequency % 2 == parity]
+        place = torch.arange(size // 2, dtype=torch.float64)
+        rows = [math.sqrt(1.0 / size) * torch.cos(2 * math.pi * frequency * place / size) for frequency in edge]
+        norm = math.sqrt(2.0 / size) * 2.0**-0.25
+        rows += [norm * torch.cos(2 * math.pi * frequency * place / size) for frequency in inner]
+        rows += [-norm * torch.sin(2 * math.pi * frequency * place / size) for frequency in inner]
         matrices.append(torch.stack(rows).to(device, dtype))
     return matrices[0], matrices[1]
 
 
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
-def _frequencies(height: int, width: int) -> torch.Tensor:
-    """(n/2 + 2, 2) integer (row, column) places in the rfft2 half plane, pairs first, self-conjugate last."""
-    pair_count(height, width)
-    half_height, half_width = height // 2, width // 2
-    pairs = [(row, column) for column in range(1, half_width) for row in range(height)]
-    pairs += [(row, column) for column in (0, half_width) for row in range(1, half_height)]
-    return torch.tensor(pairs + [(0, 0), (half_height, 0), (0, half_width), (half_height, half_width)])
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
-def _rotation(height: int, width: int) -> torch.Tensor:
-    """(n, n) rotation from products of axis waves to spectral tokens, float64.
-
-    cos(a + b) = cos a cos b - sin a sin b and sin(a + b) = sin a cos b + cos a sin b, scaled to stay orthonormal.
-    """
-    rows = _axis_waves(height, 0) + _axis_waves(height, 1)
-    columns = _axis_waves(width, 0) + _axis_waves(width, 1)
-    product = {(row, column): i * width + j for i, row in enumerate(rows) for j, column in enumerate(columns)}
-    pairs, n = pair_count(height, width), height * width
-    rotation = torch.zeros(n, n, dtype=torch.float64)
-    for token, (row, column) in enumerate(_frequencies(height, width).tolist()):
-        frequency, direction = (height - row, -1.0) if row > height // 2 else (row, 1.0)  # past Nyquist: negative
-        cosine_terms = [("cos", "cos", 1.0), ("sin", "sin", -direction)]
-        sine_terms = [("sin", "cos", direction), ("cos", "sin", 1.0)]
-        for place, terms in ((token, cosine_terms), (token + pairs + SELF_CONJUGATE_COUNT, sine_terms)):
-            waves = [(product.get(((a, frequency), (b, column))), weight) for a, b, weight in terms]
-            waves = [(source, weight) for source, weight in waves if source is not None]  # no sine at 0 and Nyquist
-            for source, weight in waves:
-                rotation[place, source] = weight / math.sqrt(len(waves))
-    return rotation
-
-
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
-def _gather_plan(
-    height: int, width: int, inverse: bool, device: torch.device, dtype: torch.dtype
-) -> tuple[torch.Tensor, ...]:
-    """The rotation as two gathers: every token is a weighted sum of at most two products (and the reverse)."""
-    rotation = _rotation(height, width)
-    rotation = rotation.T if inverse else rotation
-    places = rotation.abs().topk(2, dim=1).indices
-    weights = rotation.gather(1, places)
-    return (
-        places[:, 0].contiguous().to(device),
-        weights[:, :1].to(device, dtype),
-        places[:, 1].contiguous().to(device),
-        weights[:, 1:].to(device, dtype),
-    )
-
-
-def _rotate(tokens: torch.Tensor, height: int, width: int, inverse: bool) -> torch.Tensor:
-    first, first_weight, second, second_weight = _gather_plan(height, width, inverse, tokens.device, tokens.dtype)
-    rotated = tokens.index_select(1, first) * first_weight
-    return torch.addcmul(rotated, tokens.index_select(1, second), second_weight)
+def _axis_parts(size: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """How many edge waves, cosines and sines the even and the odd matrix of an axis have."""
+    even, odd = len(range(2, size // 2, 2)), len(range(1, size // 2, 2))
+    edges = 2 if size % 4 == 0 else 1
+    return (edges, even, even), (2 - edges, odd, odd)
 
 
 def _analyse(values: torch.Tensor) -> torch.Tensor:
-    """Real Fourier transform along the middle axis of (batch, size, anything)."""
-    even, odd = _axis_matrices(values.shape[1], values.device, values.dtype)
+    """Along the middle axis of (batch, size, anything): constant, Nyquist, inner cosines, inner sines."""
+    size = values.shape[1]
+    even, odd = _axis_matrices(size, values.device, values.dtype)
     first, second = values.chunk(2, dim=1)
-    return torch.cat([torch.matmul(even, first + second), torch.matmul(odd, first - second)], dim=1)
+    even_parts, odd_parts = _axis_parts(size)
+    even_waves = torch.matmul(even, first + second).split(even_parts, dim=1)
+    odd_waves = torch.matmul(odd, first - second).split(odd_parts, dim=1)
+    return torch.cat([part for pair in zip(even_waves, odd_waves, strict=True) for part in pair], dim=1)
 
 
 def _synthesise(values: torch.Tensor) -> torch.Tensor:
-    """Inverse of :func:`_analyse`."""
-    even, odd = _axis_matrices(values.shape[1], values.device, values.dtype)
-    first, second = values.chunk(2, dim=1)
-    first, second = torch.matmul(even.T, first), torch.matmul(odd.T, second)
+    """The transpose of :func:`_analyse`."""
+    size = values.shape[1]
+    even, odd = _axis_matrices(size, values.device, values.dtype)
+    even_parts, odd_parts = _axis_parts(size)
+    parts = values.split([count for pair in zip(even_parts, odd_parts, strict=True) for count in pair], dim=1)
+    first = torch.matmul(even.T, torch.cat(parts[0::2], dim=1))
+    second = torch.matmul(odd.T, torch.cat(parts[1::2], dim=1))
     return torch.cat([first + second, first - second], dim=1)
+
+
+def _token_counts(height: int, width: int) -> list[int]:
+    """Lengths of the nine runs of tokens, in the order :func:`split_spectrum` writes them."""
+    rows, columns = height // 2 - 1, width // 2 - 1
+    paired = [rows * columns, rows * columns, 2 * columns, 2 * rows]
+    return [*paired, SELF_CONJUGATE_COUNT, *paired]
 
 
 def split_spectrum(window: torch.Tensor) -> torch.Tensor:
     """Orthonormal real spectrum of windows.
 
-    Computed axis by axis as small matrix products, not by ``rfft2``: on windows of 16 to 64 the products are faster
-    on CPU and CUDA, work in bfloat16, and give the non-redundant coefficients without a detour over complex numbers.
+    Computed axis by axis as small matrix products, not by ``rfft2``: the products give the non-redundant coefficients
+    without a detour over complex numbers and work in bfloat16.  Products of axis waves become spectral ones by
+    cos(a + b) = cos a cos b - sin a sin b and sin(a + b) = sin a cos b + cos a sin b.
 
     Args:
         window: (batch, h, w, channels) real, h and w even.
@@ -152,8 +115,24 @@ def split_spectrum(window: torch.Tensor) -> torch.Tensor:
     batch, height, width, channels = window.shape
     pair_count(height, width)
     rows = _analyse(window.reshape(batch, height, width * channels))
-    products = _analyse(rows.view(batch * height, width, channels))
-    return _rotate(products.view(batch, height * width, channels), height, width, inverse=False)
+    products = _analyse(rows.view(batch * height, width, channels)).view(batch, height, width, channels)
+    edge_rows, cosine_rows, sine_rows = products.split((2, height // 2 - 1, height // 2 - 1), dim=1)
+    columns = (2, width // 2 - 1, width // 2 - 1)
+    edge_edge, edge_cosine, edge_sine = edge_rows.split(columns, dim=2)
+    cosine_edge, cosine_cosine, cosine_sine = cosine_rows.split(columns, dim=2)
+    sine_edge, sine_cosine, sine_sine = sine_rows.split(columns, dim=2)
+    tokens = [
+        cosine_cosine - sine_sine,
+        cosine_cosine + sine_sine,
+        edge_cosine * EDGE_SCALE,
+        cosine_edge * EDGE_SCALE,
+        edge_edge,
+        cosine_sine + sine_cosine,
+        cosine_sine - sine_cosine,
+        edge_sine * EDGE_SCALE,
+        sine_edge * EDGE_SCALE,
+    ]
+    return torch.cat([part.flatten(1, 2) for part in tokens], dim=1)
 
 
 def join_spectrum(spectrum: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -166,9 +145,23 @@ def join_spectrum(spectrum: torch.Tensor, height: int, width: int) -> torch.Tens
         (batch, height, width, channels) real windows.
     """
     batch, _, channels = spectrum.shape
-    products = _rotate(spectrum, height, width, inverse=True)
-    rows = _synthesise(products.view(batch * height, width, channels))
-    return _synthesise(rows.view(batch, height, width * channels)).view(batch, height, width, channels)
+    rows, columns = height // 2 - 1, width // 2 - 1
+    shapes = [(rows, columns), (rows, columns), (2, columns), (rows, 2), (2, 2)]
+    shapes += shapes[:4]
+    runs = spectrum.split(_token_counts(height, width), dim=1)
+    direct, mirrored, edge_cosine, cosine_edge, edge_edge, odd_direct, odd_mirrored, edge_sine, sine_edge = (
+        run.unflatten(1, shape) for run, shape in zip(runs, shapes, strict=True)
+    )
+    products = torch.cat(
+        [
+            torch.cat([edge_edge, edge_cosine * EDGE_SCALE, edge_sine * EDGE_SCALE], dim=2),
+            torch.cat([cosine_edge * EDGE_SCALE, direct + mirrored, odd_direct + odd_mirrored], dim=2),
+            torch.cat([sine_edge * EDGE_SCALE, odd_direct - odd_mirrored, mirrored - direct], dim=2),
+        ],
+        dim=1,
+    )
+    rows_first = _synthesise(products.view(batch * height, width, channels))
+    return _synthesise(rows_first.view(batch, height, width * channels)).view(batch, height, width, channels)
 
 
 def fourier_basis(height: int, width: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -179,10 +172,23 @@ def fourier_basis(height: int, width: int, dtype: torch.dtype = torch.float64) -
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
+def _frequencies(height: int, width: int) -> torch.Tensor:
+    """(n/2 + 2, 2) signed vertical and horizontal frequency of each symmetric token, in cycles per window."""
+    rows, columns = _inner_frequencies(height), _inner_frequencies(width)
+    edges_down, edges_across = (0, height // 2), (0, width // 2)
+    direct = [(row, column) for row in rows for column in columns]
+    mirrored = [(-row, column) for row, column in direct]
+    edge_rows = [(row, column) for row in edges_down for column in columns]
+    edge_columns = [(row, column) for row in rows for column in edges_across]
+    own = [(row, column) for row in edges_down for column in edges_across]
+    return torch.tensor(direct + mirrored + edge_rows + edge_columns + own)
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)
 def _frequency_features(height: int, width: int) -> torch.Tensor:
     frequencies = _frequencies(height, width).double()
-    vertical = torch.where(frequencies[:, 0] > height / 2, frequencies[:, 0] - height, frequencies[:, 0]) / height
-    horizontal = frequencies[:, 1] / width
+    vertical, horizontal = frequencies[:, 0] / height, frequencies[:, 1] / width
     radius = torch.hypot(vertical, horizontal) * 2.0  # 1 at the Nyquist frequency of an axis
     angle = torch.atan2(vertical, horizontal)
     bands = [torch.cos(math.pi * order * radius) for order in range(5)]

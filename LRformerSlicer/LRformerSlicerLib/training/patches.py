@@ -42,7 +42,10 @@ def to_tensors(pair: Pair) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 class PatchSampler:
-    """Random patches with flips, quarter turns, stretched noise and, now and then, no prior.
+    """Random patches with flips, stretched noise and, now and then, no prior.
+
+    No quarter turns: patients lie, so the starved rays and their streaks run along the rows, and the network is to
+    know that.
 
     Args:
         pairs: to cut from.
@@ -76,10 +79,7 @@ class PatchSampler:
         cut = Pair(pair.name, pair.clean[window], pair.degraded[window], pair.prior[(slice(None), *window)], None)
         noise = (cut.degraded.astype(np.float32) - cut.clean) * np.float32(random.uniform(*NOISE_SCALE_RANGE))
         cut = Pair(cut.name, cut.clean, cut.clean + noise, cut.prior, None)
-        turns, flip, blank = int(random.integers(4)), bool(random.integers(2)), random.random() < self._prior_dropout
-        tensors = []
-        for tensor in to_tensors(cut):
-            tensor = torch.rot90(tensor, turns, dims=(1, 2))
-            tensors.append(tensor.flip(2) if flip else tensor)
-        degraded, clean, prior = tensors
+        flipped = [axis for axis in (1, 2) if random.integers(2)]
+        blank = random.random() < self._prior_dropout
+        degraded, clean, prior = (tensor.flip(flipped) for tensor in to_tensors(cut))
         return degraded, clean, torch.zeros_like(prior) if blank else prior

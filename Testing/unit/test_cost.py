@@ -1,0 +1,53 @@
+"""The saving of GFCA in multiply-accumulates, and that the benchmark counts and measures what it says."""
+
+import pytest
+import torch
+
+from LRformerSlicerLib.evaluation.cost import count_macs, measure
+from LRformerSlicerLib.network.attention import GuidedFrequencyCrossAttention, NaiveCrossAttention
+from LRformerSlicerLib.network.lrformer import LRformer, LRformerArchitecture
+
+CHANNELS, HEADS = LRformerArchitecture().channels, LRformerArchitecture().heads
+
+
+def operator_macs(kind, side):
+    module = kind(CHANNELS, HEADS).eval()
+    image, prior = torch.randn(2, 1, side, side, CHANNELS)
+    with torch.inference_mode():
+        return count_macs(lambda: module(image, module.represent(prior)))
+
+
+@pytest.mark.parametrize("side", [8, 16, 32, 64])
+def test_gfca_saves_half_of_the_attention(side):
+    tokens = side**2
+    all_ours, attention_ours = operator_macs(GuidedFrequencyCrossAttention, side)
+    all_naive, attention_naive = operator_macs(NaiveCrossAttention, side)
+    assert attention_naive == 2 * tokens**2 * CHANNELS
+    assert attention_ours == 2 * ((tokens // 2 + 2) ** 2 + (tokens // 2 - 2) ** 2) * CHANNELS
+    assert attention_ours <= 0.52 * attention_naive
+    if tokens >= 1024:
+        assert all_ours <= 0.60 * all_naive
+
+
+def test_counts_of_a_known_product():
+    left, right = torch.randn(3, 4), torch.randn(4, 5)
+    assert count_macs(lambda: left @ right) == (3 * 4 * 5, 0)
+
+
+def test_the_network_costs_less_than_its_naive_twin():
+    macs = {}
+    for attention in ("gfca", "naive"):
+        network = LRformer(LRformerArchitecture(groups=1, blocks=2, attention=attention)).eval()
+        with torch.inference_mode():
+            macs[attention], _ = count_macs(lambda n=network: n(torch.rand(1, 1, 64, 64), torch.rand(1, 2, 64, 64)))
+    assert macs["gfca"] < macs["naive"]
+
+
+def test_measured_peak_is_that_of_the_tensors_made():
+    def call():
+        kept = torch.ones(1 << 20)  # 4 MiB
+        return (kept + 1).sum()  # and 4 MiB more
+
+    cost = measure(call, torch.device("cpu"), repeats=1)
+    assert 8 * 2**20 <= cost.peak_bytes <= 8.5 * 2**20
+    assert 0 < cost.seconds < 5
