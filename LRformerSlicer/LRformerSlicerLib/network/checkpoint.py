@@ -57,6 +57,7 @@ def save_checkpoint(path: Path, network: LRformer, card: dict) -> None:
     metadata = {"task": card["task"], "architecture": json.dumps(network.architecture.as_dict(), sort_keys=True)}
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, str(path), metadata)
+    path.chmod(0o644)  # safetensors makes it readable by its owner alone, which a shared installation cannot use
     parameters = sum(parameter.numel() for parameter in network.parameters())
     architecture = network.architecture.as_dict()
     card = {**card, "parameters": parameters, "architecture": architecture, "sha256": file_sha256(path)}
