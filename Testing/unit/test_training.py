@@ -47,10 +47,8 @@ def pairs(scans, tmp_path_factory):
 
 
 def trainer(pairs, state, steps=12, **changes):
-    options = TrainingOptions(
-        steps=steps, batch_size=2, patch_size=32, warm_up=2, validate_every=6, save_every=3, **changes
-    )
-    return Trainer(SMALL, options, *pairs, state, torch.device("cpu"))
+    chosen = {"batch_size": 2, "patch_size": 32, "warm_up": 2, "validate_every": 6, "save_every": 3, **changes}
+    return Trainer(SMALL, TrainingOptions(steps=steps, **chosen), *pairs, state, torch.device("cpu"))
 
 
 def test_pairs_split_by_patient_and_hold_a_prior(pairs):
@@ -108,10 +106,12 @@ def test_resuming_is_exact_to_the_bit(pairs, tmp_path):
 
 
 def test_training_learns(pairs, tmp_path):
-    learner = trainer(pairs, tmp_path / "learn.state", steps=80, learning_rate=2e-3)
+    """Denoising of a patient that was not trained on gets better than leaving the slice alone, by 1 dB and more."""
+    many = {"batch_size": 4, "patch_size": 64, "warm_up": 10, "validate_every": 1000, "save_every": 1000}
+    learner = trainer(pairs, tmp_path / "learn.state", steps=150, learning_rate=2e-3, **many)
     before = learner.validate()["psnr_db"]
     learner.run()
-    assert learner.validate()["psnr_db"] > before + 0.5
+    assert learner.validate()["psnr_db"] > before + 1.0
 
 
 def test_a_deadline_in_the_past_stops_at_once_and_saves(pairs, tmp_path):
