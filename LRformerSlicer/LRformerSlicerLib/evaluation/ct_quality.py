@@ -13,10 +13,10 @@ from ..degradation.ct import simulate_low_dose
 from ..errors import UserError
 from ..prior.foreground import body_mask
 from ..restoration.engine import RestorationOptions, Restorer
+from ..restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU
 from ..restoration.metrics import MetricSum
 from .classical_denoisers import ClassicalDenoiser, required_candidates
 
-WINDOW_HU = (-160.0, 240.0)
 SLICE_PATTERN = "ct_chest_nysbu_*.nii.gz"
 BOOTSTRAP_DRAWS = 2000
 
@@ -54,7 +54,7 @@ def load_test_slices(folder: Path, dose: float, kernel: str) -> list[TestSlice]:
 
 def score(restored: np.ndarray, one: TestSlice) -> dict[str, float]:
     """PSNR (dB), SSIM and RMSE (HU) inside the body, values clipped to [-160, 240] HU."""
-    metrics = MetricSum(WINDOW_HU)
+    metrics = MetricSum(CT_SOFT_TISSUE_WINDOW_HU)
     metrics.add(restored, one.reference, one.body)
     return metrics.result()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UserError
+from .intensity import CT_SOFT_TISSUE_WINDOW_HU
 
 AIR_HU = -200
 """Nothing but air, lung and bowel gas lies below this in CT; MR magnitudes are not negative."""
@@ -29,7 +30,7 @@ class Task:
 TASKS = {
     task.name: task
     for task in (
-        Task("ct-denoise", "CT", 1, (-160.0, 240.0), "HU"),
+        Task("ct-denoise", "CT", 1, CT_SOFT_TISSUE_WINDOW_HU, "HU"),
         Task("mr-sr2", "MR", 2, (0.0, 1.0), "of the foreground's range"),
         Task("mr-sr4", "MR", 4, (0.0, 1.0), "of the foreground's range"),
         Task("mr-artifact", "MR", 1, (0.0, 1.0), "of the foreground's range"),

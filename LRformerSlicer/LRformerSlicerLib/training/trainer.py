@@ -16,10 +16,9 @@ from torch.nn import functional
 
 from ..errors import UserError
 from ..network.lrformer import LRformer, LRformerArchitecture
+from ..restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU
 from ..restoration.metrics import MetricSum
 from .patches import Pair, PatchSampler, to_tensors
-
-VALIDATION_WINDOW_HU = (-160.0, 240.0)
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ class Trainer:
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
         """PSNR in dB and SSIM of the averaged network on the validation slices, body region, [-160, 240] HU."""
-        scores = MetricSum(VALIDATION_WINDOW_HU)
+        scores = MetricSum(CT_SOFT_TISSUE_WINDOW_HU)
         for pair in self._validation:
             degraded, _, prior = to_tensors(pair)
             restored = self.average(degraded[None].to(self.device), prior[None].to(self.device))
