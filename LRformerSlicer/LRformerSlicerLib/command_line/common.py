@@ -43,6 +43,30 @@ def add_progress_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def prior_options(arguments: argparse.Namespace) -> dict[str, object]:
+    """The options of :func:`add_prior_arguments`, by their names in RestorationOptions."""
+    return {
+        "device": arguments.device,
+        "prior": arguments.prior,
+        "medsam_checkpoint": arguments.medsam_checkpoint,
+        "samples": arguments.samples,
+        "seed": arguments.seed,
+        "roi_lps_mm": arguments.roi,
+    }
+
+
+def write_result(result: object, volumes: dict[str, Path], report: Path | None) -> None:
+    """Write the volumes of a result, by its attributes' names, and its report: all or, after an error, none."""
+    from ..restoration.volume_io import OutputFiles
+
+    with OutputFiles() as outputs:
+        for name, path in volumes.items():
+            outputs.add_image(getattr(result, name), path)
+        if report:
+            outputs.add_text(json.dumps(result.report, indent=2) + "\n", report)
+        outputs.commit()
+
+
 def parse_roi(text: str) -> tuple[float, ...]:
     """Six numbers from "x0,x1,y0,y1,z0,z1"; UserError otherwise."""
     try:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from ..restoration.options import RestorationOptions
-from .common import Reporter, add_prior_arguments, add_progress_argument, add_volume_arguments
+from .common import (
+    Reporter,
+    add_prior_arguments,
+    add_progress_argument,
+    add_volume_arguments,
+    prior_options,
+    write_result,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     import SimpleITK as sitk
 
     from ..restoration.volume import check_volume
-    from ..restoration.volume_io import OutputFiles, check_outputs, read_volume, small_like
+    from ..restoration.volume_io import check_outputs, read_volume, small_like
 
     image = read_volume(arguments.input)
     check_volume(image)
@@ -41,21 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..restoration.engine import Restorer
 
-    options = RestorationOptions(
-        device=arguments.device,
-        prior=arguments.prior,
-        medsam_checkpoint=arguments.medsam_checkpoint,
-        samples=arguments.samples,
-        seed=arguments.seed,
-        roi_lps_mm=arguments.roi,
-    )
+    options = RestorationOptions(**prior_options(arguments))
     result = Restorer().produce_prior(image, options, progress=reporter)
-    with OutputFiles() as outputs:
-        for name, path in maps.items():
-            outputs.add_image(getattr(result, name), path)
-        if arguments.report:
-            outputs.add_text(json.dumps(result.report, indent=2) + "\n", arguments.report)
-        outputs.commit()
+    write_result(result, maps, arguments.report)
     report = result.report
     reporter.say(
         f"Prior of {report['slices']} {report['modality']} slices by {report['prior']['backbone']} "

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from ..errors import UserError
 from ..restoration.options import RestorationOptions
-from .common import Reporter, add_prior_arguments, add_progress_argument, add_volume_arguments
+from .common import (
+    Reporter,
+    add_prior_arguments,
+    add_progress_argument,
+    add_volume_arguments,
+    prior_options,
+    write_result,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     import SimpleITK as sitk
 
     from ..restoration.volume import check_volume
-    from ..restoration.volume_io import OutputFiles, check_outputs, read_volume, small_like
+    from ..restoration.volume_io import check_outputs, read_volume, small_like
 
     image = read_volume(arguments.input)
     check_volume(image)
@@ -66,23 +72,12 @@ def run(arguments: argparse.Namespace) -> int:
     options = RestorationOptions(
         task=arguments.task,
         model=arguments.model,
-        device=arguments.device,
-        prior=arguments.prior,
-        medsam_checkpoint=arguments.medsam_checkpoint,
-        samples=arguments.samples,
-        seed=arguments.seed,
-        roi_lps_mm=arguments.roi,
         only_roi=arguments.only_roi,
         strength=arguments.strength,
+        **prior_options(arguments),
     )
     result = Restorer().restore(image, options, progress=reporter, reference=reference)
-    with OutputFiles() as outputs:
-        outputs.add_image(result.restored, arguments.output)
-        for name, path in maps.items():
-            outputs.add_image(getattr(result, name), path)
-        if arguments.report:
-            outputs.add_text(json.dumps(result.report, indent=2) + "\n", arguments.report)
-        outputs.commit()
+    write_result(result, {"restored": arguments.output, **maps}, arguments.report)
     _tell_outcome(reporter, result.report, arguments.output)
     reporter.done(result.report)
     return 0

@@ -11,7 +11,6 @@ from ..errors import UserError
 
 MODELS_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Models"
 DEVICES = ("auto", "cuda", "mps", "cpu")
-PRIORS = ("lite-medsam", "medsam", "none")
 
 
 def choose_device(name: str) -> torch.device:

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import UserError
+
+PRIORS = ("lite-medsam", "medsam", "none")
+
 
 @dataclass(frozen=True)
 class RestorationOptions:
@@ -47,3 +51,15 @@ ProgressCallback = Callable[[Progress], None]
 
 def ignore(progress: Progress) -> None:
     """The progress callback of a caller who does not watch."""
+
+
+def check_options(options: RestorationOptions) -> None:
+    """Raises UserError for an option that no job can be done with."""
+    if not 0.0 <= options.strength <= 1.0:
+        raise UserError(f"The strength {options.strength:g} is out of range: choose a number from 0 to 1.")
+    if options.samples < 1:
+        raise UserError(f"{options.samples} samples make no prior: choose 1 or more.")
+    if options.seed < 0:
+        raise UserError(f"The seed {options.seed} is negative: choose 0 or more.")
+    if options.prior not in PRIORS:
+        raise UserError(f'There is no prior "{options.prior}": choose {", ".join(PRIORS[:-1])} or {PRIORS[-1]}.')

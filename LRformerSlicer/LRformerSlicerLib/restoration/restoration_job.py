@@ -1,0 +1,185 @@
+"""Restoring the slices of a volume under their prior, and writing them into a volume like it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..errors import UserError
+from .intensity import to_voxel_type, value_limits
+from .metrics import noise_sd
+from .models import ModelStore, shipped_model
+from .prior_job import Clock, PriorJob
+from .result import RestorationResult
+from .slicing import neighbour_stack
+from .super_resolution import check_memory, interpolate_slice
+from .tasks import choose_task
+from .tiling import TiledNetwork
+from .volume import fill_non_finite
+
+NOISE_SLICES = 5
+
+
+class RestorationJob(PriorJob):
+    stage = "restore"
+
+    def _prepare(self, store: ModelStore) -> None:
+        options, volume = self.options, self.volume
+        loaded, network = None, None
+        with Clock(self.seconds, "load"):
+            if options.model is not None:
+                loaded, network = store.network(options.model, None if options.task == "auto" else options.task)
+        self.task, self.task_reason = choose_task(
+            options.task, self.modality, self.modality_reason, loaded.task if loaded else None
+        )
+        check_memory(volume.image, volume.plane, self.task.scale, volume.dtype.itemsize)
+        self.model_path = options.model
+        with Clock(self.seconds, "load"):
+            if loaded is None:
+                self.model_path = shipped_model(self.task.name)
+                loaded, network = store.network(self.model_path, self.task.name)
+        if network.scale != self.task.scale:
+            raise UserError(
+                f"The model enlarges {network.scale} times, but {self.task.name} needs {self.task.scale}: "
+                "choose another model."
+            )
+        self.loaded = loaded
+        self.network = TiledNetwork(network, self.device, self.warn)
+        self.context = network.context
+        self.limits = value_limits(self.modality, volume.dtype, volume.lowest, volume.highest)
+        self.seconds["network"] = 0.0
+        self.precision: dict = {}
+
+    def run(self, indices: range) -> RestorationResult:
+        """Restore these slices."""
+        self._first = indices.start
+        self._noise_at = set(np.linspace(indices.start, indices.stop - 1, NOISE_SLICES).astype(int).tolist())
+        self._noise: list[tuple[float, float]] = []
+        self.restored = np.empty(self._array_shape(indices, self.task.scale), dtype=self.volume.dtype)
+        consistency, discrepancy = self._make_maps(indices)
+        return RestorationResult(
+            self.volume,
+            self._report(indices),
+            consistency,
+            discrepancy,
+            indices.start,
+            restored_array=self.restored,
+            task=self.task,
+            intensity=self.intensity,
+            mask_of=self.mask_of,
+        )
+
+    def _use(self, batch: list[int], pixels: list, masks: list, consistency: np.ndarray, discrepancy: np.ndarray):
+        weights = [self._weight(index, mask) for index, mask in zip(batch, masks, strict=True)]
+        wanted = [place for place, weight in enumerate(weights) if np.any(weight)]
+        answers: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        if wanted:
+            stacks = np.stack([self._network_input(batch[place]) for place in wanted])
+            maps = np.stack([consistency[wanted], discrepancy[wanted]], axis=1)
+            with Clock(self.seconds, "network"):
+                outputs = self.network(stacks, maps)
+            self._judge_precision(stacks, maps)
+            if not np.isfinite(outputs).all():
+                raise UserError("The model gives values that are not numbers: choose another model.")
+            answers = {
+                place: (stack[self.context], output)
+                for place, stack, output in zip(wanted, stacks, outputs, strict=True)
+            }
+        targets = self.volume.plane.view(self.restored)
+        for place, index in enumerate(batch):
+            target = targets[index - self._first]
+            if self.task.scale == 1:
+                self._write_same_grid(target, index, pixels[place], weights[place], answers.get(place))
+                self._measure_noise(index, pixels[place], target, masks[place])
+            else:
+                self._write_finer_grid(target, index, pixels[place], weights[place], answers.get(place))
+
+    def _weight(self, index: int, mask: np.ndarray) -> np.ndarray:
+        """How much of the network's answer each pixel takes: strength, region and, in CT, the body."""
+        weight = np.full(mask.shape, self.options.strength, dtype=np.float32)
+        if self.options.only_roi:
+            weight *= self.region.weight(index)
+        if self.modality == "CT":
+            weight *= mask
+        return weight
+
+    def _network_input(self, index: int) -> np.ndarray:
+        stack = neighbour_stack(self.volume.slices, index, self.context)
+        return np.stack([self.intensity.normalise(fill_non_finite(one)[0]) for one in stack])
+
+    def _write_same_grid(
+        self,
+        target: np.ndarray,
+        index: int,
+        pixels: np.ndarray,
+        weight: np.ndarray,
+        answer: tuple[np.ndarray, np.ndarray] | None,
+    ) -> None:
+        """Add the weighted change that the network makes; every pixel it does not reach keeps its bits."""
+        original = self.volume.slices[index]
+        target[...] = original
+        if answer is None:
+            return
+        before, after = answer
+        change = (after.astype(np.float64) - before) * self.intensity.unit
+        reached = (weight > 0) & np.isfinite(original)
+        values = pixels[reached] + weight[reached] * change[reached]
+        target[reached] = to_voxel_type(values, self.volume.dtype, self.limits)
+
+    def _write_finer_grid(
+        self,
+        target: np.ndarray,
+        index: int,
+        pixels: np.ndarray,
+        weight: np.ndarray,
+        answer: tuple[np.ndarray, np.ndarray] | None,
+    ) -> None:
+        """The network's slice, blended with cubic B-spline interpolation where the weight is below 1."""
+        factor = self.task.scale
+        if answer is not None and weight.min() >= 1.0:
+            values = self.intensity.restore(answer[1])
+        else:
+            values = interpolate_slice(pixels, factor).astype(np.float64)
+            if answer is not None:
+                fine_weight = np.clip(interpolate_slice(weight, factor), 0.0, 1.0)
+                values += fine_weight * (self.intensity.restore(answer[1]) - values)
+        target[...] = to_voxel_type(values, self.volume.dtype, self.limits)
+        original = self.volume.slices[index]
+        bad = ~np.isfinite(original)
+        if bad.any():
+            repeat = np.ones((factor, factor), dtype=bool)
+            fine_bad = np.kron(bad, repeat)
+            target[fine_bad] = original.repeat(factor, 0).repeat(factor, 1)[fine_bad]
+
+    def _measure_noise(self, index: int, before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> None:
+        if index in self._noise_at and mask.any():
+            self._noise.append((noise_sd(before, mask), noise_sd(fill_non_finite(after)[0], mask)))
+
+    def _judge_precision(self, stacks: np.ndarray, maps: np.ndarray) -> None:
+        """Once a job, what the reduced precision of CUDA costs."""
+        if self.precision or self.network.precision is torch.float32:
+            return
+        name = str(self.network.precision).removeprefix("torch.")
+        difference = self.network.difference_to_float32(stacks[:1], maps[:1]) * self.intensity.unit
+        self.precision = {"autocast": name, "largest_difference_to_float32": difference, "of_slice": 1}
+
+    def _report(self, indices: range) -> dict:
+        report = super()._report(indices)
+        sd = [float(value) for value in np.mean(self._noise, axis=0)] if self._noise else [None, None]
+        return {
+            "task": self.task.name,
+            "task_reason": self.task_reason,
+            "model": {
+                "name": self.loaded.card.get("name", self.task.name),
+                "sha256": self.loaded.sha256,
+                "file": str(self.model_path),
+            },
+            **report,
+            # The network may have gone on elsewhere after memory ran out.
+            "device_at_end": self.network.device.type,
+            "tile_pixels": self.network.tile,
+            "precision": self.precision or {"autocast": None},
+            "strength": self.options.strength,
+            "only_roi": self.options.only_roi,
+            "noise_sd": {"before": sd[0], "after": sd[1]},
+        }
