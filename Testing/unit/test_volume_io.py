@@ -50,7 +50,7 @@ def test_non_finite_voxels_are_read_as_what_they_are(tmp_path, ct_image, name, p
     assert np.allclose(back.GetOrigin(), image.GetOrigin(), atol=1e-4)
 
 
-def write_dicom_series(image: sitk.Image, folder: Path, modality: str) -> None:
+def write_dicom_series(image: sitk.Image, folder: Path, modality: str, series: int = 1) -> None:
     folder.mkdir()
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
@@ -62,8 +62,8 @@ def write_dicom_series(image: sitk.Image, folder: Path, modality: str) -> None:
         for key, value in {
             "0008|0060": modality,
             "0020|000d": "1.2.826.0.1.3680043.2.1125.1",
-            "0020|000e": "1.2.826.0.1.3680043.2.1125.1.1",
-            "0008|0018": f"1.2.826.0.1.3680043.2.1125.1.1.{index + 1}",
+            "0020|000e": f"1.2.826.0.1.3680043.2.1125.1.{series}",
+            "0008|0018": f"1.2.826.0.1.3680043.2.1125.1.{series}.{index + 1}",
             "0020|0032": "\\".join(f"{x:.6f}" for x in place),
             "0020|0037": "\\".join(f"{direction[i]:.9f}" for i in (0, 3, 6, 1, 4, 7)),
             "0020|0013": str(index + 1),
@@ -83,6 +83,17 @@ def test_dicom_folder_with_its_modality(tmp_path, ct_image):
     assert image.GetMetaData("0008|0060") == "CT"
     assert np.array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(ct_image))
     assert np.allclose(image.GetDirection(), ct_image.GetDirection(), atol=1e-5)
+
+
+def test_the_larger_of_two_dicom_series_is_taken_and_named(tmp_path, ct_image):
+    write_dicom_series(ct_image, tmp_path / "series", "CT")
+    write_dicom_series(ct_image[:, :, :2], tmp_path / "scout", "CT", series=2)
+    for file in (tmp_path / "scout").iterdir():
+        file.rename(tmp_path / "series" / f"scout-{file.name}")
+    warnings = []
+    assert read_volume(tmp_path / "series", warnings.append).GetSize() == ct_image.GetSize()
+    assert len(warnings) == 1 and "holds 2 DICOM series" in warnings[0]
+    assert f"{ct_image.GetSize()[2]} files" in warnings[0] and "scout" not in warnings[0]
 
 
 def test_folder_without_dicom_is_refused(tmp_path):

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..restoration.volume import check_volume
     from ..restoration.volume_io import check_outputs, read_volume, small_like
 
-    image = read_volume(arguments.input)
+    image = read_volume(arguments.input, reporter.warn)
     check_volume(image)
     reference = read_volume(arguments.reference) if arguments.reference else None
     maps = {

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..restoration.volume import check_volume
     from ..restoration.volume_io import check_outputs, read_volume, small_like, write_volume
 
-    image = read_volume(arguments.input)
+    image = read_volume(arguments.input, reporter.warn)
     check_volume(image)
     check_outputs([arguments.input], [(arguments.output, small_like(image))], texts=[])
     if arguments.dose is not None:

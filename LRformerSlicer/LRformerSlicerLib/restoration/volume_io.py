@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -20,17 +20,17 @@ from .volume import MODALITY_TAG
 TEMPORARY_PREFIX = ".lrformer-"
 
 
-def read_volume(path: Path | str) -> sitk.Image:
+def read_volume(path: Path | str, warn: Callable[[str], None] = lambda sentence: None) -> sitk.Image:
     """The image in a file, or the largest DICOM series in a folder, in SimpleITK's geometry.
 
-    DICOM keeps its modality in the metadata entry 0008|0060. Raises UserError where there is no such file or
-    it is no image.
+    DICOM keeps its modality in the metadata entry 0008|0060. `warn` is told where a folder holds several series.
+    Raises UserError where there is no such file or it is no image.
     """
     path = Path(path)
     if not path.exists():
         raise UserError(f'There is no file "{path}": check the path.')
     if path.is_dir():
-        return _read_dicom_folder(path)
+        return _read_dicom_folder(path, warn)
     if not os.access(path, os.R_OK):
         raise UserError(f'"{path}" cannot be read: check its permissions.')
     try:
@@ -59,7 +59,7 @@ def _with_non_finite(image: sitk.Image, path: Path) -> sitk.Image:
     return repaired
 
 
-def _read_dicom_folder(folder: Path) -> sitk.Image:
+def _read_dicom_folder(folder: Path, warn: Callable[[str], None]) -> sitk.Image:
     with _silent_native_libraries():
         series = {
             identifier: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), identifier)
@@ -68,7 +68,13 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
     if not series:
         raise UserError(f'The folder "{folder}" holds no DICOM series: choose a folder of DICOM files.')
     reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(max(series.values(), key=len))
+    files = max(series.values(), key=len)
+    if len(series) > 1:
+        warn(
+            f'The folder "{folder}" holds {len(series)} DICOM series: the largest, {len(files)} files beginning with '
+            f'"{Path(files[0]).name}", is taken; put another one into a folder of its own to choose it.'
+        )
+    reader.SetFileNames(files)
     reader.MetaDataDictionaryArrayUpdateOn()
     try:
         with _silent_native_libraries():
