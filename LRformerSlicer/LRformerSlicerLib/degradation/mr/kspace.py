@@ -1,0 +1,27 @@
+"""Image to k-space and back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+BRIGHT_PERCENTILE = 99.0
+
+
+def to_kspace(image: np.ndarray) -> np.ndarray:
+    """Centred unitary spectrum, complex128, of a real or complex (rows, columns) image."""
+    return np.fft.fftshift(np.fft.fft2(image, norm="ortho"))
+
+
+def to_image(spectrum: np.ndarray) -> np.ndarray:
+    """The complex (rows, columns) image of a centred unitary spectrum: the inverse of :func:`to_kspace`."""
+    return np.fft.ifft2(np.fft.ifftshift(spectrum), norm="ortho")
+
+
+def frequencies(count: int) -> np.ndarray:
+    """Cycles per field of view of the ``count`` lines of a centred spectrum: -n // 2 up to (n - 1) // 2."""
+    return np.arange(count) - count // 2
+
+
+def bright_tissue(magnitude: np.ndarray) -> float:
+    """What noise and spikes are measured against: the 99th percentile of a slice's magnitude, in its units."""
+    return float(np.percentile(np.abs(magnitude), BRIGHT_PERCENTILE))
