@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,14 +14,18 @@ import torch
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.network.checkpoint import card_path, load_checkpoint
 from LRformerSlicerLib.network.lrformer import LRformerArchitecture
-from LRformerSlicerLib.training.pair_cache import fill_pair_cache
-from LRformerSlicerLib.training.patches import PatchSampler, load_pairs
+from LRformerSlicerLib.training.pack import pack_jobs, write_pack
+from LRformerSlicerLib.training.pair_cache import fill_pair_cache, folder_jobs
+from LRformerSlicerLib.training.patches import PatchSampler, load_pairs, to_tensors
+from LRformerSlicerLib.training.task_choice import training_task
 from LRformerSlicerLib.training.trainer import Trainer, TrainingOptions
 
-SMALL = LRformerArchitecture(channels=16, groups=1, blocks=2, window=8)
+SMALL = LRformerArchitecture(channels=12, prior_channels=12, groups=1, blocks=2, window=8)
+TASKS = ("ct-denoise", "mr-sr2", "mr-sr4", "mr-artifact")
+REALISATIONS = {"ct-denoise": 2}
 
 
-def write_scan(path, slices, seed):
+def write_ct(path, slices, seed):
     """A body with an organ in air, HU, 96 x 96 pixels of 5 mm."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:96, :96]
@@ -32,23 +37,56 @@ def write_scan(path, slices, seed):
     sitk.WriteImage(image, str(path))
 
 
+def write_mr(path, slices, seed):
+    """A head with ventricles and a lesion on a dim noisy background, 70 x 82 pixels of 0.9 mm, thick slices."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:82, :70]
+    volume = np.full((slices, 82, 70), 5.0)
+    volume[:, ((y - 40) / 36) ** 2 + ((x - 35) / 30) ** 2 < 1] = 600.0
+    volume[:, ((y - 38) / 12) ** 2 + ((x - 33) / 7) ** 2 < 1] = 150.0
+    volume[:, ((y - 55) / 4) ** 2 + ((x - 20 - seed) / 4) ** 2 < 1] = 900.0
+    noise = random.normal(0, 6, (2, *volume.shape))
+    image = sitk.GetImageFromArray(np.rint(np.hypot(volume + noise[0], noise[1])).astype(np.int16))
+    image.SetSpacing((0.9, 0.9, 5.0))
+    sitk.WriteImage(image, str(path))
+
+
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scans")
-    write_scan(folder / "ct_abdomen_one.nii.gz", 2, 0)
-    write_scan(folder / "ct_chest_nysbu_A062055_1.nii.gz", 1, 5)
+    write_ct(folder / "ct_abdomen_one.nii.gz", 2, 0)
+    write_ct(folder / "ct_chest_nysbu_A062055_1.nii.gz", 1, 5)
+    write_mr(folder / "mr_flair_one.nii.gz", 2, 0)
+    write_mr(folder / "mr_t1_seg3d.nii.gz", 2, 3)
     return folder
 
 
 @pytest.fixture(scope="module")
-def pairs(scans, tmp_path_factory):
-    cache = tmp_path_factory.mktemp("pairs")
-    return load_pairs(fill_pair_cache(scans, cache, realisations=2, processes=1))
+def jobs_of(scans, tmp_path_factory):
+    """The pairs of a task, made: its jobs."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            made[name] = folder_jobs(
+                training_task(name), scans, tmp_path_factory.mktemp("pairs"), REALISATIONS.get(name, 1)
+            )
+            fill_pair_cache(made[name], processes=2)
+        return made[name]
+
+    return of
 
 
-def trainer(pairs, state, steps=12, **changes):
+@pytest.fixture(scope="module")
+def pairs(jobs_of):
+    return load_pairs([job.file for job in jobs_of("ct-denoise")])
+
+
+def trainer(pairs, state, steps=12, task="ct-denoise", **changes):
     chosen = {"batch_size": 2, "patch_size": 32, "warm_up": 2, "validate_every": 6, "save_every": 3, **changes}
-    return Trainer(SMALL, TrainingOptions(steps=steps, **chosen), *pairs, state, torch.device("cpu"))
+    task = training_task(task)
+    architecture = replace(SMALL, scale=task.scale)
+    return Trainer(task, architecture, TrainingOptions(steps=steps, **chosen), *pairs, state, torch.device("cpu"))
 
 
 def test_pairs_split_by_patient_and_hold_a_prior(pairs):
@@ -62,14 +100,97 @@ def test_pairs_split_by_patient_and_hold_a_prior(pairs):
     assert np.abs(training[0].degraded.astype(int) - training[1].degraded).max() > 0, "realisations differ"
 
 
-def test_a_second_filling_makes_nothing(scans, tmp_path):
-    files = fill_pair_cache(scans, tmp_path, realisations=1, processes=1)
-    stamps = [file.stat().st_mtime_ns for file in files]
-    assert [file.stat().st_mtime_ns for file in fill_pair_cache(scans, tmp_path, 1, 1)] == stamps
+@pytest.mark.parametrize("name", ["mr-sr2", "mr-sr4", "mr-artifact"])
+def test_mr_pairs_are_normalised_as_the_engine_does_and_aligned(jobs_of, name):
+    """The degraded slice spans 0 to 1, the clean one has scale times its pixels and shows the same place."""
+    task = training_task(name)
+    training, validation = load_pairs([job.file for job in jobs_of(name)])
+    assert len(training) == 2 and len(validation) == 1, "two thick slices; two thin ones averaged"
+    for pair in training + validation:
+        rows, columns = pair.body.shape
+        assert pair.clean.shape == (task.scale * rows, task.scale * columns)
+        degraded, clean, prior = (tensor.numpy() for tensor in to_tensors(pair, task))
+        low, high = np.percentile(degraded[0][pair.body], (0.5, 99.5))
+        assert low == pytest.approx(0.0, abs=0.15) and high == pytest.approx(1.0, abs=0.15)
+        blocks = clean[0].reshape(rows, task.scale, columns, task.scale).mean(axis=(1, 3))
+        assert np.corrcoef(blocks.ravel(), degraded.ravel())[0, 1] > 0.8
+        assert prior.shape == (2, rows, columns) and prior.max() > 0
+
+
+def test_the_intensities_are_those_that_the_engine_finds(scans, jobs_of):
+    """A volume of the same degraded slices gets the same scaling from the engine's own search."""
+    from LRformerSlicerLib.restoration.engine import RestorationOptions, Restorer
+    from LRformerSlicerLib.training.clean_slices import mr_slices
+
+    task = training_task("mr-sr2")
+    slices = [one for one in mr_slices(scans) if one.name.startswith("mr_flair_one")]
+    seed = task.seed(slices[0], 0)
+    share = task.degrade(slices[0], 0).recipe["noise_share"]
+    from LRformerSlicerLib.degradation.mr import truncate_kspace
+
+    volume = np.stack(
+        [truncate_kspace(one.pixels[:82, :70], 2, seed + 1 + place, share) for place, one in enumerate(slices)]
+    )
+    image = sitk.GetImageFromArray(volume)
+    image.SetSpacing((1.8, 1.8, 5.0))
+    found = Restorer().produce_prior(image, RestorationOptions(task="mr-sr2", samples=1, device="cpu"), modality="MR")
+    with np.load(jobs_of("mr-sr2")[0].file) as pair:
+        zero, unit = pair["intensity"]
+    assert found.report["intensity"] == {"zero": pytest.approx(zero), "unit": pytest.approx(unit)}
+
+
+def test_a_second_filling_makes_nothing(jobs_of):
+    jobs = jobs_of("mr-sr2")
+    stamps = [job.file.stat().st_mtime_ns for job in jobs]
+    files = fill_pair_cache(jobs, 1)
+    assert [file.stat().st_mtime_ns for file in files] == stamps
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_packed_training_equals_unpacked_training_bit_for_bit(jobs_of, tmp_path, name):
+    task, jobs = training_task(name), jobs_of(name)
+    write_pack(tmp_path / "packed.npz", task, jobs)
+    opened = pack_jobs(task, tmp_path / "packed.npz", tmp_path / "cache", REALISATIONS.get(name, 1))
+    assert [job.file.name for job in opened] == [job.file.name for job in jobs]
+    ways = []
+    for way, files in enumerate((fill_pair_cache(jobs, 1), fill_pair_cache(opened, 1))):
+        ways.append(trainer(load_pairs(files), tmp_path / f"{way}.state", steps=4, task=name))
+        ways[-1].run()
+    folder, packed = (way.network.state_dict() for way in ways)
+    for tensor in folder:
+        assert torch.equal(folder[tensor], packed[tensor]), tensor
+    assert ways[0].history[-1]["psnr_db"] == ways[1].history[-1]["psnr_db"]
+
+
+def test_a_pack_of_something_else_is_refused(jobs_of, tmp_path):
+    pack = tmp_path / "packed.npz"
+    write_pack(pack, training_task("mr-sr2"), jobs_of("mr-sr2"))
+    with pytest.raises(UserError, match="packed for mr-sr2, not for mr-artifact"):
+        pack_jobs(training_task("mr-artifact"), pack, tmp_path, 1)
+    with pytest.raises(UserError, match="1 realisations of each slice, not 3"):
+        pack_jobs(training_task("mr-sr2"), pack, tmp_path, 3)
+    pack.write_bytes(pack.read_bytes()[:-200])
+    with pytest.raises(UserError, match="not a complete packed training"):
+        pack_jobs(training_task("mr-sr2"), pack, tmp_path, 1)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_patches_keep_both_grids_aligned(jobs_of, name):
+    """Also where patches are larger than the slices, which are then mirrored."""
+    task = training_task(name)
+    training, _ = load_pairs([job.file for job in jobs_of(name)])
+    size = 24 if task.scale > 1 else 96
+    degraded, clean, prior = PatchSampler(task, training, size, 6, 0.0, seed=1).batch(0)
+    assert degraded.shape == (6, 1, size, size) and prior.shape == (6, 2, size, size)
+    assert clean.shape == (6, 1, size * task.scale, size * task.scale)
+    coarse = torch.nn.functional.avg_pool2d(clean, task.scale)
+    for one, other in zip(coarse, degraded, strict=True):
+        assert torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1] > 0.8
 
 
 def test_batches_depend_on_seed_and_step_alone(pairs):
-    first, again, other = (PatchSampler(pairs[0], 32, 2, 0.2, seed) for seed in (0, 0, 1))
+    task = training_task("ct-denoise")
+    first, again, other = (PatchSampler(task, pairs[0], 32, 2, 0.2, seed) for seed in (0, 0, 1))
     first.batch(0)
     for ours, theirs in zip(first.batch(7), again.batch(7), strict=True):
         assert torch.equal(ours, theirs)
@@ -77,15 +198,17 @@ def test_batches_depend_on_seed_and_step_alone(pairs):
 
 
 def test_blank_priors_come_at_the_stated_rate(pairs):
-    sampler = PatchSampler(pairs[0], 96, 1, 0.3, seed=2)
+    sampler = PatchSampler(training_task("ct-denoise"), pairs[0], 96, 1, 0.3, seed=2)
     blank = [float(sampler.batch(step)[2].abs().max()) == 0.0 for step in range(300)]
     assert np.mean(blank) == pytest.approx(0.3, abs=0.08)
 
 
-def test_resuming_is_exact_to_the_bit(pairs, tmp_path):
-    straight = trainer(pairs, tmp_path / "straight.state")
+@pytest.mark.parametrize("name", ["ct-denoise", "mr-sr2"])
+def test_resuming_is_exact_to_the_bit(jobs_of, tmp_path, name):
+    pairs = load_pairs([job.file for job in jobs_of(name)])
+    straight = trainer(pairs, tmp_path / "straight.state", task=name)
     assert straight.run()
-    interrupted = trainer(pairs, tmp_path / "interrupted.state")
+    interrupted = trainer(pairs, tmp_path / "interrupted.state", task=name)
     ticks = iter(range(100))
     interrupted._train_step_original = interrupted._train_step
 
@@ -97,7 +220,7 @@ def test_resuming_is_exact_to_the_bit(pairs, tmp_path):
     interrupted._train_step = stop_after_seven
     with pytest.raises(KeyboardInterrupt):
         interrupted.run()
-    resumed = trainer(pairs, tmp_path / "interrupted.state")
+    resumed = trainer(pairs, tmp_path / "interrupted.state", task=name)
     assert resumed.step == 6, "the last saved step"
     assert resumed.run()
     for name, tensor in straight.average.state_dict().items():
@@ -126,14 +249,21 @@ def test_state_of_another_seed_is_refused(pairs, tmp_path):
         trainer(pairs, tmp_path / "a.state", seed=1)
 
 
-def test_the_command_writes_weights_card_and_curve(scans, tmp_path):
-    out = tmp_path / "weights" / "ct-denoise.safetensors"
-    command = [sys.executable, "-m", "LRformerSlicerLib", "train", "--task", "ct-denoise", "--data", str(scans)]
-    command += ["--out", str(out), "--steps", "4", "--batch-size", "1", "--patch-size", "64", "--channels", "16"]
-    command += ["--groups", "1", "--blocks", "1", "--processes", "1", "--threads", "1", "--device", "cpu"]
+def train_command(*words):
+    command = [sys.executable, "-m", "LRformerSlicerLib", *(str(word) for word in words)]
     folder = next(path for path in sys.path if (os.path.isdir(os.path.join(path, "LRformerSlicerLib"))))
     environment = {**os.environ, "PYTHONPATH": folder}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+TINY = ("--steps", 4, "--batch-size", 1, "--patch-size", 32, "--channels", 12, "--groups", 1, "--blocks", 1,
+        "--processes", 1, "--threads", 1, "--device", "cpu")  # fmt: skip
+
+
+def test_the_command_writes_weights_card_and_curve(scans, jobs_of, tmp_path):
+    out = tmp_path / "weights" / "ct-denoise.safetensors"
+    cache = jobs_of("ct-denoise")[0].file.parent
+    done = train_command("train", "--task", "ct-denoise", "--data", scans, "--out", out, "--cache", cache, *TINY)
     assert done.returncode == 0, done.stderr
     loaded = load_checkpoint(out, "ct-denoise")
     card = json.loads(card_path(out).read_text(encoding="utf-8"))
@@ -144,6 +274,36 @@ def test_the_command_writes_weights_card_and_curve(scans, tmp_path):
     assert out.with_suffix(".png").stat().st_size > 1000
 
 
-def test_a_folder_without_scans_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no ct_"):
-        fill_pair_cache(tmp_path, tmp_path / "cache", 1, 1)
+def test_packing_and_training_from_the_pack_by_command(scans, jobs_of, tmp_path):
+    """The pack alone is enough, and the card tells of this task's own degradation and data."""
+    pack, out, cache = tmp_path / "mr.npz", tmp_path / "mr-sr2.safetensors", jobs_of("mr-sr2")[0].file.parent
+    done = train_command("pack", scans, pack, "--task", "mr-sr2", "--cache", cache, "--processes", 1)
+    assert done.returncode == 0 and "3 pairs in" in done.stdout, done.stderr
+    done = train_command("train", "--task", "mr-sr2", "--data", pack, "--out", out, *TINY)
+    assert done.returncode == 0, done.stderr
+    assert load_checkpoint(out, "mr-sr2").scale == 2
+    card = json.loads(card_path(out).read_text(encoding="utf-8"))
+    assert card["degradation"]["factor"] == 2 and "dose_range" not in card["degradation"]
+    assert card["data"] == [{"scan": "mr_flair_one", "pairs": 2, "collection": "unknown"}]
+    assert card["validation_data"][0]["collection"] == "VolumeRenderingData, MIT"
+    assert out.with_suffix(".csv").read_text(encoding="utf-8").startswith("step,seconds,l1_percent")
+
+
+def test_every_card_describes_its_own_degradation():
+    cards = {name: training_task(name).degradation_card() for name in TASKS}
+    assert {"motion", "ghosting", "bias_field", "spikes", "undersampling", "noise"} <= cards["mr-artifact"].keys()
+    assert cards["mr-sr2"]["factor"] == 2 and cards["mr-sr4"]["factor"] == 4
+    for name, card in cards.items():
+        assert json.loads(json.dumps(card)) == card, f"{name}: plain JSON"
+        assert name.startswith("ct") or not any("dose" in key or "photons" in key for key in card)
+
+
+@pytest.mark.parametrize("name, kind", [("ct-denoise", "ct"), ("mr-artifact", "mr")])
+def test_a_folder_without_scans_is_refused(tmp_path, name, kind):
+    with pytest.raises(UserError, match=f"no {kind}_"):
+        folder_jobs(training_task(name), tmp_path, tmp_path / "cache", 1)
+
+
+def test_an_unknown_task_is_refused():
+    with pytest.raises(UserError, match="no task"):
+        training_task("mr-sr8")

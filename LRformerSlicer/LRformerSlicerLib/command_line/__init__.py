@@ -11,6 +11,7 @@ SUBCOMMANDS = {
     "simulate": "degrade a volume: CT dose, MR resolution or motion",
     "demo": "degrade, restore and show two real scans that come with the packages",
     "train": "make weights for a task from a folder of scans",
+    "pack": "put what a training needs into one small file for another machine",
     "evaluate": "judge weights on held-out scans, beside classical filters",
     "benchmark": "measure what attention, the network and the prior cost here",
     "serve": "serve jobs over standard input and output, as the Slicer module asks for",

@@ -5,23 +5,29 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+TASK_NAMES = ("ct-denoise", "mr-sr2", "mr-sr4", "mr-artifact")
+ARCHITECTURE_CHOICES = ("channels", "groups", "blocks", "fold", "attention")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``lrformer train``."""
-    parser.add_argument("--task", required=True, choices=["ct-denoise"], help="what to train for")
-    parser.add_argument("--data", required=True, type=Path, help="folder of training scans (ct_*.nii.gz)")
+    parser.add_argument("--task", required=True, metavar="|".join(TASK_NAMES), help="what to train for")
+    parser.add_argument("--data", required=True, type=Path, help="folder of training scans, or a packed training")
     parser.add_argument("--out", required=True, type=Path, help="the .safetensors file to write, its card beside it")
+    parser.add_argument("--init", type=Path, help="weights to start from; tensors of other shapes start anew")
     parser.add_argument("--cache", type=Path, help="folder for simulated pairs and their priors (default: beside OUT)")
     parser.add_argument("--steps", type=int, default=2400, help="optimiser steps of the whole schedule")
     parser.add_argument("--hours", type=float, help="stop after this long; the same command goes on where it stopped")
-    parser.add_argument("--realisations", type=int, default=1, help="noise realisations of each slice")
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--patch-size", type=int, default=128, help="side of a training patch in pixels")
+    parser.add_argument("--realisations", type=int, default=1, help="degradations drawn for each slice")
+    # What is not given is the task's own choice.
+    parser.add_argument("--batch-size", type=int, help="patches a step")
+    parser.add_argument("--patch-size", type=int, help="side of a training patch in input pixels")
     parser.add_argument("--learning-rate", type=float, default=6e-4)
-    parser.add_argument("--channels", type=int, default=48)
-    parser.add_argument("--groups", type=int, default=4)
-    parser.add_argument("--blocks", type=int, default=3, help="blocks a group")
-    parser.add_argument("--attention", choices=["gfca", "naive"], default="gfca")
+    parser.add_argument("--channels", type=int, help="width of the network")
+    parser.add_argument("--groups", type=int, help="groups of blocks")
+    parser.add_argument("--blocks", type=int, help="blocks a group")
+    parser.add_argument("--fold", type=int, help="side of a token in input pixels")
+    parser.add_argument("--attention", choices=["gfca", "naive"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--threads", type=int, help="CPU threads of the training (default: torch's choice)")
@@ -33,21 +39,23 @@ def run(arguments: argparse.Namespace) -> int:
     import logging
     import math
     import time
+    from dataclasses import replace
 
     import torch
 
     from ..errors import UserError
-    from ..network.checkpoint import save_checkpoint
-    from ..network.lrformer import LRformerArchitecture
+    from ..network.checkpoint import read_weights, save_checkpoint
     from ..restoration.models import choose_device
     from ..training.card import training_card
-    from ..training.pair_cache import fill_pair_cache
+    from ..training.pack import pack_jobs
+    from ..training.pair_cache import fill_pair_cache, folder_jobs
     from ..training.patches import load_pairs
+    from ..training.task_choice import training_task
     from ..training.trainer import Trainer, TrainingOptions
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     started = time.monotonic()
-    out = arguments.out
+    task, out = training_task(arguments.task), arguments.out
     if out.suffix != ".safetensors":
         raise UserError(f"The weights are written as .safetensors: end OUT in .safetensors, not {out.name}.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -55,23 +63,32 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     cache = arguments.cache or out.with_suffix(".pairs")
-    files = fill_pair_cache(arguments.data, cache, arguments.realisations, arguments.processes)
-    training, validation = load_pairs(files)
-    architecture = LRformerArchitecture(
-        channels=arguments.channels, groups=arguments.groups, blocks=arguments.blocks, attention=arguments.attention
-    )
+    chosen = {name: getattr(arguments, name) for name in ARCHITECTURE_CHOICES}
+    architecture = replace(task.architecture, **{name: choice for name, choice in chosen.items() if choice is not None})
+    if architecture.channels % architecture.heads:
+        raise UserError(
+            f"{architecture.channels} channels do not divide into {architecture.heads} heads: choose others."
+        )
+    jobs_of = pack_jobs if arguments.data.is_file() else folder_jobs
+    jobs = jobs_of(task, arguments.data, cache, arguments.realisations)
+    training, validation = load_pairs(fill_pair_cache(jobs, arguments.processes))
+    if not training:
+        raise UserError(f"All scans in {arguments.data} are of validation patients: add others to train on.")
     options = TrainingOptions(
         steps=arguments.steps,
-        batch_size=arguments.batch_size,
-        patch_size=arguments.patch_size,
+        batch_size=arguments.batch_size or task.batch_size,
+        patch_size=arguments.patch_size or task.patch_size,
         learning_rate=arguments.learning_rate,
         seed=arguments.seed,
     )
-    trainer = Trainer(architecture, options, training, validation, out.with_suffix(".state"), device)
+    initial = read_weights(arguments.init) if arguments.init else None
+    trainer = Trainer(task, architecture, options, training, validation, out.with_suffix(".state"), device, initial)
+    if trainer.untaken:
+        logging.info("%d tensors start anew: %s", len(trainer.untaken), ", ".join(trainer.untaken))
     deadline = started + 3600 * arguments.hours if arguments.hours else math.inf
     if not trainer.run(deadline):
         logging.info("stopped at step %d of %d; run the same command to go on", trainer.step, options.steps)
         return 3
-    save_checkpoint(out, trainer.average, training_card(arguments.task, trainer, training, validation))
+    save_checkpoint(out, trainer.average, training_card(trainer, training, validation, arguments.init))
     logging.info("wrote %s", out)
     return 0

@@ -9,15 +9,9 @@ from pathlib import Path
 
 import torch
 
-from ..degradation.ct import (
-    ELECTRONIC_NOISE_PHOTONS,
-    FULL_DOSE_PHOTONS,
-    KERNELS,
-    VIEW_COUNT,
-    WATER_ATTENUATION_PER_MM,
-)
-from .pair_cache import DOSE_RANGE, PRIOR_SAMPLES, VALIDATION_DOSE
-from .patches import NOISE_SCALE_RANGE, Pair
+from ..hashing import file_sha256
+from .pair_cache import PRIOR_SAMPLES
+from .patches import Pair
 from .trainer import Trainer
 
 # As the sources state them; * from the collection's name.
@@ -29,38 +23,31 @@ COLLECTIONS = {
     "ct_chest_acrin013": "ACRIN-FLT-Breast, CC BY 3.0*",
     "ct_body_weasis": "Weasis demo archive, CC BY 4.0",
     "ct_chest_nysbu": "COVID-19-NY-SBU, CC BY 4.0*",
+    "mr_t1_studyforrest": "studyforrest, PDDL",
+    "mr_t1gd_cptac": "CPTAC-GBM, CC BY 3.0*",
+    "mr_t1_fnndsc": "FNNDSC SAG-anon, MIT",
+    "mr_t1_seg3d": "VolumeRenderingData, MIT",
+    "mr_flair_ubermuda": "ubermuda, CC BY-SA 4.0",
+    "mr_t2star_ubermuda": "ubermuda, CC BY-SA 4.0",
+    "mr_flair_fernando": "torchio-data, MIT",
 }
 
 
-def training_card(task: str, trainer: Trainer, training: list[Pair], validation: list[Pair]) -> dict:
+def training_card(trainer: Trainer, training: list[Pair], validation: list[Pair], initial: Path | None) -> dict:
     """Card of a finished training; scores are added by ``lrformer evaluate --write-card``."""
-    scans: dict[str, int] = {}
-    for pair in training:
-        scan = next((name for name in COLLECTIONS if pair.name.startswith(name)), pair.name.rsplit("-", 2)[0])
-        scans[scan] = scans.get(scan, 0) + 1
+    task = trainer.task
     return {
-        "name": f"LRformer {task}",
-        "task": task,
-        "intended_use": "Research only, not for diagnosis. Axial CT in HU, tube current 10 to 50 % of a usual scan's.",
-        "data": [
-            {"scan": scan, "pairs": count, "collection": COLLECTIONS.get(scan, "unknown")}
-            for scan, count in sorted(scans.items())
-        ],
+        "name": f"LRformer {task.name}",
+        "task": task.name,
+        "intended_use": task.intended_use,
+        "data": _collections(training),
+        "validation_data": _collections(validation),
         "validation_pairs": len(validation),
-        "degradation": {
-            "method": "binomial thinning of photon counts, electronic noise, filtered back-projection of the noise",
-            "geometry": f"parallel beam, {VIEW_COUNT} views over 180 degrees, detector pitch of one pixel",
-            "dose_range": list(DOSE_RANGE),
-            "noise_stretched_by": list(NOISE_SCALE_RANGE),
-            "full_dose_photons": FULL_DOSE_PHOTONS,
-            "electronic_noise_photons": ELECTRONIC_NOISE_PHOTONS,
-            "water_attenuation_per_mm": WATER_ATTENUATION_PER_MM,
-            "kernels": {name: list(values) for name, values in KERNELS.items()},
-            "validation_dose": VALIDATION_DOSE,
-        },
+        "degradation": task.degradation_card(),
         "prior": {"backbone": "lite-medsam", "samples": PRIOR_SAMPLES, "prompt": "body box"},
         "training": {
             **asdict(trainer.options),
+            "started_from": {"sha256": file_sha256(initial), "tensors_anew": trainer.untaken} if initial else None,
             "loss": "L1",
             "optimiser": "Adam",
             "precision": "bfloat16 autocast" if trainer.uses_bfloat16 else "float32",
@@ -72,12 +59,20 @@ def training_card(task: str, trainer: Trainer, training: list[Pair], validation:
             "commit": _commit(),
         },
         "validation": trainer.history[-1] if trainer.history else {},
-        "limits": [
-            "Trained on simulated noise of a parallel-beam scanner; other noise may be removed less well.",
-            "One slice at a time: consistency between slices is not enforced.",
-            "Few patients; rare anatomy, metal and contrast phases are hardly covered.",
-        ],
+        "limits": list(task.limits),
     }
+
+
+def _collections(pairs: list[Pair]) -> list[dict]:
+    """Scans by name with the number of their pairs, their collection and its licence."""
+    scans: dict[str, int] = {}
+    for pair in pairs:
+        scan = next((name for name in COLLECTIONS if pair.name.startswith(name)), pair.name.rsplit("-", 2)[0])
+        scans[scan] = scans.get(scan, 0) + 1
+    return [
+        {"scan": scan, "pairs": count, "collection": COLLECTIONS.get(scan, "unknown")}
+        for scan, count in sorted(scans.items())
+    ]
 
 
 def _commit() -> str | None:

@@ -2,87 +2,116 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import logging
 import multiprocessing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..degradation.ct import KERNELS, simulate_low_dose
 from ..prior.foreground import body_box, body_mask
-from ..restoration.intensity import ct_intensity
-from .clean_slices import CleanSlice, ct_slices
+from ..restoration.intensity import Intensity
+from .clean_slices import CleanSlice
+from .training_task import TrainingTask
 
-DOSE_RANGE = (0.1, 0.5)
-VALIDATION_DOSE = 0.25
 PRIOR_SAMPLES = 4
+PRIOR_STEPS = 255
 
 _producer = None  # one backbone a process
 
 
-def _recipe(clean: CleanSlice, realisation: int) -> tuple[float, str, int]:
-    """Dose, kernel and noise seed of a pair; they depend on its name alone, not on order or machine."""
-    seed = int.from_bytes(hashlib.sha256(f"{clean.name}/{realisation}".encode()).digest()[:4], "little")
-    if clean.validation:
-        return VALIDATION_DOSE, "standard", seed
-    random = np.random.default_rng(seed)
-    dose = float(np.exp(random.uniform(*np.log(DOSE_RANGE))))
-    return dose, str(random.choice(list(KERNELS))), seed
+@dataclass(frozen=True)
+class PairJob:
+    """A pair to make.
+
+    Attributes:
+        task: what degrades it.
+        clean: the slice.
+        realisation: 0, 1, ...
+        file: to write.
+        intensity, prior: where they are known already, as in a packed training; the prior is (2, H, W) uint8.
+    """
+
+    task: TrainingTask
+    clean: CleanSlice
+    realisation: int
+    file: Path
+    intensity: Intensity | None = None
+    prior: np.ndarray | None = None
 
 
-def _make_pair(job: tuple[CleanSlice, int, Path]) -> None:
+def _prior_of(degraded: np.ndarray, body: np.ndarray, intensity: Intensity) -> np.ndarray:
+    """Consistency and discrepancy (2, H, W) uint8 of a degraded slice under the box of its body, as in the engine."""
     global _producer
     import torch
 
     from ..prior.backbones import load_backbone
     from ..prior.rlpp import ReliablePriorProducer
 
-    clean, realisation, target = job
+    box = body_box(body)
+    if box is None:
+        return np.zeros((2, *degraded.shape), dtype=np.uint8)
     if _producer is None:
         torch.set_num_threads(1)
         _producer = ReliablePriorProducer(load_backbone("lite-medsam"), PRIOR_SAMPLES)
-    dose, kernel, seed = _recipe(clean, realisation)
-    degraded = simulate_low_dose(clean.pixels, clean.pixel_size_mm, dose, seed, kernel)
-    body = body_mask(degraded, "CT")
-    box = body_box(body) or (0.0, 0.0, float(body.shape[1]), float(body.shape[0]))
-    maps = _producer.produce(ct_intensity().to_window(degraded)[None], np.array([box]))
-    prior = np.stack([maps.consistency[0], maps.discrepancy[0]])
-    partial = target.with_suffix(".partial.npz")
+    maps = _producer.produce(intensity.to_window(degraded)[None], np.array([box]))
+    return np.rint(np.concatenate([maps.consistency, maps.discrepancy]) * PRIOR_STEPS).astype(np.uint8)
+
+
+def make_pair(job: PairJob) -> None:
+    """Degrade, produce the prior and write the file; a crash leaves no half-written one."""
+    task, clean = job.task, job.clean
+    made = task.degrade(clean, job.realisation, job.intensity)
+    body = body_mask(made.degraded, task.task.modality)
+    prior = job.prior if job.prior is not None else _prior_of(made.degraded, body, made.intensity)
+    partial = job.file.with_suffix(".partial.npz")
     np.savez(
         partial,
-        clean=np.rint(clean.pixels).astype(np.int16),
-        degraded=np.rint(degraded).astype(np.int16),
-        prior=np.rint(prior * 255).astype(np.uint8),
+        clean=task.store(made.clean, made.intensity),
+        degraded=task.store(made.degraded, made.intensity),
+        prior=prior,
         body=body,
-        dose=dose,
+        intensity=np.array([made.intensity.zero, made.intensity.unit]),
+        recipe=json.dumps(made.recipe),
         validation=clean.validation,
     )
-    partial.replace(target)
+    partial.replace(job.file)
 
 
-def fill_pair_cache(data: Path, cache: Path, realisations: int, processes: int) -> list[Path]:
-    """Make the pairs that are not in ``cache`` yet and return all their files, in order of name.
+def folder_jobs(task: TrainingTask, folder: Path, cache: Path, realisations: int) -> list[PairJob]:
+    """The pairs of a folder of scans: ``realisations`` of each training slice, one of each validation slice.
+
+    Raises:
+        UserError: the folder holds no scan for the task.
+    """
+    return [
+        PairJob(task, clean, realisation, Path(cache) / pair_file_name(clean.name, realisation))
+        for clean in task.clean_slices(folder)
+        for realisation in range(1 if clean.validation else realisations)
+    ]
+
+
+def pair_file_name(slice_name: str, realisation: int) -> str:
+    """Name of a pair's file in its cache."""
+    return f"{slice_name}-{realisation}.npz"
+
+
+def fill_pair_cache(jobs: list[PairJob], processes: int) -> list[Path]:
+    """Make the pairs that are not there yet and return all their files, in order of name.
 
     Args:
-        data: folder of training scans.
-        cache: folder of the pairs, made if need be; a killed run is continued by the next.
-        realisations: noise realisations of each training slice (one of each validation slice).
+        jobs: of :func:`folder_jobs` or ``pack.pack_jobs``; the folder of their files is made if need be, and a killed
+            run is continued by the next.
         processes: to share the work among.
     """
-    cache = Path(cache)
-    cache.mkdir(parents=True, exist_ok=True)
-    jobs, files = [], []
-    for clean in ct_slices(data):
-        for realisation in range(1 if clean.validation else realisations):
-            file = cache / f"{clean.name}-{realisation}.npz"
-            files.append(file)
-            if not file.exists():
-                jobs.append((clean, realisation, file))
-    if jobs:
-        logging.info("making %d of %d training pairs in %s", len(jobs), len(files), cache)
-        with multiprocessing.get_context("spawn").Pool(processes) as pool:
-            for done, _ in enumerate(pool.imap_unordered(_make_pair, jobs), start=1):
+    missing = [job for job in jobs if not job.file.exists()]
+    if missing:
+        cache = missing[0].file.parent
+        cache.mkdir(parents=True, exist_ok=True)
+        logging.info("making %d of %d training pairs in %s", len(missing), len(jobs), cache)
+        with multiprocessing.get_context("spawn").Pool(min(processes, len(missing))) as pool:
+            for done, _ in enumerate(pool.imap_unordered(make_pair, missing), start=1):
                 if done % 20 == 0:
-                    logging.info("%d of %d pairs made", done, len(jobs))
-    return sorted(files)
+                    logging.info("%d of %d pairs made", done, len(missing))
+    return sorted(job.file for job in jobs)

@@ -8,14 +8,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..restoration.intensity import ct_intensity
-
-NOISE_SCALE_RANGE = (0.5, 1.5)  # stretches the cached noise, and with it the range of doses
+from .pair_cache import PRIOR_STEPS
+from .training_task import TrainingTask
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One cached pair: clean and degraded (H, W) in HU, prior (2, H, W) uint8, body (H, W) bool."""
+    """One cached pair.
+
+    Attributes:
+        name: of the clean slice and the realisation.
+        clean: (scale * H, scale * W) int16 in the task's stored numbers.
+        degraded: (H, W) likewise.
+        prior: (2, H, W) uint8, consistency and discrepancy in steps of 1/255.
+        body: (H, W) bool, of the degraded slice.
+    """
 
     name: str
     clean: np.ndarray
@@ -34,52 +41,78 @@ def load_pairs(files: list[Path]) -> tuple[list[Pair], list[Pair]]:
     return training, validation
 
 
-def to_tensors(pair: Pair) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Degraded and clean (1, H, W) normalised, prior (2, H, W) in [0, 1]."""
-    intensity = ct_intensity()
-    degraded, clean = (torch.from_numpy(intensity.normalise(plane))[None] for plane in (pair.degraded, pair.clean))
-    return degraded, clean, torch.from_numpy(pair.prior).float() / 255.0
+def to_tensors(pair: Pair, task: TrainingTask) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Degraded (1, H, W) and clean (1, scale * H, scale * W) normalised, prior (2, H, W) in [0, 1]."""
+    degraded, clean = (torch.from_numpy(task.stored.normalise(plane))[None] for plane in (pair.degraded, pair.clean))
+    return degraded, clean, torch.from_numpy(pair.prior).float() / PRIOR_STEPS
 
 
 class PatchSampler:
-    """Random patches with flips, stretched noise and, now and then, no prior.
-
-    No quarter turns: patients lie, so the starved rays and their streaks run along the rows, and the network is to
-    know that.
+    """Random patches around body pixels with the task's augmentation and, now and then, no prior.
 
     Args:
+        task: what is trained for.
         pairs: to cut from.
-        patch_size: side in pixels.
+        patch_size: side in input pixels; slices that are smaller are mirrored at their ends.
         batch_size: patches a step.
         prior_dropout: share of patches whose prior is blanked, so that the network also works without one.
         seed: of everything random.
     """
 
-    def __init__(self, pairs: list[Pair], patch_size: int, batch_size: int, prior_dropout: float, seed: int) -> None:
-        self._pairs, self._patch_size, self._batch_size = pairs, patch_size, batch_size
+    def __init__(
+        self, task: TrainingTask, pairs: list[Pair], patch_size: int, batch_size: int, prior_dropout: float, seed: int
+    ) -> None:
+        self._task, self._pairs, self._patch_size, self._batch_size = task, pairs, patch_size, batch_size
         self._prior_dropout, self._seed = prior_dropout, seed
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Degraded (B, 1, P, P), clean (B, 1, P, P) and prior (B, 2, P, P) of a step."""
+        """Degraded (B, 1, P, P), clean (B, 1, scale * P, scale * P) and prior (B, 2, P, P) of a step."""
         random = np.random.default_rng((self._seed, step))
         patches = [self._patch(random) for _ in range(self._batch_size)]
         return tuple(torch.stack(tensors) for tensors in zip(*patches, strict=True))
 
     def _patch(self, random: np.random.Generator) -> tuple[torch.Tensor, ...]:
-        pair = self._pairs[random.integers(len(self._pairs))]
-        size = self._patch_size
+        augmentation = self._task.augmentation
+        cut = self._cut(self._pairs[random.integers(len(self._pairs))], random)
+        if augmentation.stretches:
+            share = np.float32(random.uniform(*augmentation.residual_range))
+            stretched = cut.clean + (cut.degraded.astype(np.float32) - cut.clean) * share
+            cut = Pair(cut.name, cut.clean, stretched, cut.prior, cut.body)
+        flipped = [axis for axis in (1, 2) if random.integers(2)]
+        turns = augmentation.quarter_turns and bool(random.integers(2))
+        blank = random.random() < self._prior_dropout
+        tensors = [tensor.flip(flipped) for tensor in to_tensors(cut, self._task)]
+        degraded, clean, prior = (tensor.transpose(1, 2) if turns else tensor for tensor in tensors)
+        return degraded, clean, torch.zeros_like(prior) if blank else prior
+
+    def _cut(self, pair: Pair, random: np.random.Generator) -> Pair:
+        size, scale = self._patch_size, self._task.scale
+        missing = [max(0, size - length) for length in pair.body.shape]
+        if any(missing):
+            pair = _mirrored(pair, missing, scale)
         rows, columns = pair.body.nonzero()
         centre = random.integers(len(rows)) if len(rows) else None
-        corner = []
+        spans = []
         for axis, places in enumerate((rows, columns)):
             length = pair.body.shape[axis]
             middle = int(places[centre]) if centre is not None else length // 2
-            corner.append(int(np.clip(middle - size // 2, 0, length - size)))
-        window = np.s_[corner[0] : corner[0] + size, corner[1] : corner[1] + size]
-        cut = Pair(pair.name, pair.clean[window], pair.degraded[window], pair.prior[(slice(None), *window)], None)
-        noise = (cut.degraded.astype(np.float32) - cut.clean) * np.float32(random.uniform(*NOISE_SCALE_RANGE))
-        cut = Pair(cut.name, cut.clean, cut.clean + noise, cut.prior, None)
-        flipped = [axis for axis in (1, 2) if random.integers(2)]
-        blank = random.random() < self._prior_dropout
-        degraded, clean, prior = (tensor.flip(flipped) for tensor in to_tensors(cut))
-        return degraded, clean, torch.zeros_like(prior) if blank else prior
+            first = int(np.clip(middle - size // 2, 0, length - size))
+            spans.append((first, first + size))
+        coarse = tuple(slice(*span) for span in spans)
+        fine = tuple(slice(scale * first, scale * last) for first, last in spans)
+        return Pair(
+            pair.name, pair.clean[fine], pair.degraded[coarse], pair.prior[(slice(None), *coarse)], pair.body[coarse]
+        )
+
+
+def _mirrored(pair: Pair, missing: list[int], scale: int) -> Pair:
+    """The pair extended at the bottom and right; mirroring at pixel faces keeps both grids aligned."""
+    coarse = [(0, pixels) for pixels in missing]
+    fine = [(0, scale * pixels) for pixels in missing]
+    return Pair(
+        pair.name,
+        np.pad(pair.clean, fine, mode="symmetric"),
+        np.pad(pair.degraded, coarse, mode="symmetric"),
+        np.pad(pair.prior, [(0, 0), *coarse], mode="symmetric"),
+        np.pad(pair.body, coarse, mode="symmetric"),
+    )

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from ..errors import UserError
 from ..network.lrformer import LRformer, LRformerArchitecture
-from ..restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU
 from ..restoration.metrics import MetricSum
 from .patches import Pair, PatchSampler, to_tensors
+from .training_task import TrainingTask
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class TrainingOptions:
 
     Attributes:
         steps: optimiser steps of the whole cosine schedule.
-        batch_size, patch_size: patches a step and their side in pixels.
+        batch_size, patch_size: patches a step and their side in input pixels.
         learning_rate: peak, reached after ``warm_up`` steps; falls to 1/100 of it by a cosine.
         ema_decay: of the running mean of the weights, which is what is validated and shipped.
         prior_dropout: share of patches without a prior.
@@ -47,15 +47,27 @@ class TrainingOptions:
     validate_every: int = 200
 
 
+def _take_over(network: LRformer, initial: dict[str, torch.Tensor]) -> list[str]:
+    """Copy the tensors that fit in name and shape; the names of the network's others."""
+    own = network.state_dict()
+    fitting = {name: value for name, value in initial.items() if name in own and own[name].shape == value.shape}
+    if not fitting:
+        raise UserError("None of the weights to start from fit this network: choose those of a similar one.")
+    network.load_state_dict(fitting, strict=False)
+    return sorted(set(own) - set(fitting))
+
+
 class Trainer:
     """Trains one LRformer by Adam on the mean absolute error (arXiv 2504.11286: L1, Adam, cosine).
 
     Args:
+        task: what to train for.
         architecture: of a new network; a resumed one must match it.
         options: see :class:`TrainingOptions`.
         training, validation: pairs.
         state_file: where the resumable state lives; training goes on from it where it exists.
         device: to train on.
+        initial: tensors of another network to start from; those whose name and shape fit are taken.
 
     Raises:
         UserError: the state file belongs to another architecture or seed.
@@ -63,23 +75,27 @@ class Trainer:
 
     def __init__(
         self,
+        task: TrainingTask,
         architecture: LRformerArchitecture,
         options: TrainingOptions,
         training: list[Pair],
         validation: list[Pair],
         state_file: Path,
         device: torch.device,
+        initial: dict[str, torch.Tensor] | None = None,
     ) -> None:
         torch.manual_seed(options.seed)
-        self.options, self.device, self._state_file = options, device, Path(state_file)
-        self.network = LRformer(architecture).to(device, memory_format=torch.channels_last)
+        self.task, self.options, self.device, self._state_file = task, options, device, Path(state_file)
+        network = LRformer(architecture)
+        self.untaken = _take_over(network, initial) if initial else []
+        self.network = network.to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.step, self.seconds, self.history = 0, 0.0, []
         # On a CPU, AMX included, bfloat16 gains no time here: memory bandwidth decides.
         self.uses_bfloat16 = device.type == "cuda"
         self._optimiser = torch.optim.Adam(self.network.parameters(), lr=options.learning_rate, betas=(0.9, 0.99))
         self._sampler = PatchSampler(
-            training, options.patch_size, options.batch_size, options.prior_dropout, options.seed
+            task, training, options.patch_size, options.batch_size, options.prior_dropout, options.seed
         )
         self._validation = validation
         if self._state_file.exists():
@@ -161,19 +177,22 @@ class Trainer:
     def _record(self, loss: float) -> None:
         scores = self.validate()
         left = self.seconds / max(1, self.step) * (self.options.steps - self.step)
-        row = {"step": self.step, "seconds": round(self.seconds, 1), "l1_hu": round(1000 * loss, 3), **scores}
+        unit, units_per_number = self.task.loss_unit
+        loss_cell = {f"l1_{unit}": round(units_per_number * loss, 4)}
+        row = {"step": self.step, "seconds": round(self.seconds, 1), **loss_cell, **scores}
         self.history.append(row)
         logging.info("%s, about %.0f min left", row, left / 60)
         self._write_curve()
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """PSNR in dB and SSIM of the averaged network on the validation slices, body region, [-160, 240] HU."""
-        scores = MetricSum(CT_SOFT_TISSUE_WINDOW_HU)
+        """PSNR in dB and SSIM of the averaged network on the validation slices: body region, the task's window."""
+        scores = MetricSum(self.task.stored.window)
         for pair in self._validation:
-            degraded, _, prior = to_tensors(pair)
+            degraded, clean, prior = to_tensors(pair, self.task)
             restored = self.average(degraded[None].to(self.device), prior[None].to(self.device))
-            scores.add((restored[0, 0].float().cpu().numpy() - 1) * 1000, pair.clean.astype(np.float32), pair.body)
+            body = pair.body.repeat(self.task.scale, axis=0).repeat(self.task.scale, axis=1)
+            scores.add(restored[0, 0].float().cpu().numpy(), clean[0].numpy(), body)
         result = scores.result()
         return {"psnr_db": round(result["psnr_db"], 3), "ssim": round(result["ssim"], 4)} if self._validation else {}
 
@@ -190,8 +209,9 @@ class Trainer:
             writer.writerows(self.history)
         figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
         steps = [row["step"] for row in self.history]
-        left.plot(steps, [row["l1_hu"] for row in self.history])
-        left.set(xlabel="step", ylabel="training L1 / HU")
+        unit, _ = self.task.loss_unit
+        left.plot(steps, [row[f"l1_{unit}"] for row in self.history])
+        left.set(xlabel="step", ylabel=f"training L1 / {unit}")
         if "psnr_db" in self.history[0]:
             right.plot(steps, [row["psnr_db"] for row in self.history])
             right.set(xlabel="step", ylabel="validation PSNR / dB")

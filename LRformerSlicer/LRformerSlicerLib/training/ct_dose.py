@@ -1,0 +1,73 @@
+"""Training of ct-denoise: CT slices at a fraction of their dose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..degradation.ct import (
+    ELECTRONIC_NOISE_PHOTONS,
+    FULL_DOSE_PHOTONS,
+    KERNELS,
+    VIEW_COUNT,
+    WATER_ATTENUATION_PER_MM,
+    simulate_low_dose,
+)
+from ..network.lrformer import LRformerArchitecture
+from ..restoration.intensity import Intensity, ct_intensity
+from ..restoration.tasks import TASKS
+from .clean_slices import CleanSlice, ct_slices
+from .training_task import Augmentation, DegradedSlice, TrainingTask
+
+DOSE_RANGE = (0.1, 0.5)
+VALIDATION_DOSE = 0.25
+
+
+class DoseTask(TrainingTask):
+    """Tube current drawn from 10 to 50 %, its logarithm evenly; kernel drawn from smooth, standard and sharp."""
+
+    task = TASKS["ct-denoise"]
+    stored = ct_intensity()  # pairs are stored in HU
+    loss_unit = ("hu", 1000.0)
+    # No quarter turns: patients lie, so the starved rays and their streaks run along the rows, and the network is to
+    # know that.  Stretching the noise stretches the range of doses.
+    augmentation = Augmentation(quarter_turns=False, residual_range=(0.5, 1.5))
+    architecture = LRformerArchitecture(groups=4)
+    patch_size, batch_size = 128, 4
+    intended_use = "Research only, not for diagnosis. Axial CT in HU, tube current 10 to 50 % of a usual scan's."
+    limits = (
+        "Trained on simulated noise of a parallel-beam scanner; other noise may be removed less well.",
+        "One slice at a time: consistency between slices is not enforced.",
+        "Few patients; rare anatomy, metal and contrast phases are hardly covered.",
+    )
+
+    def clean_slices(self, folder: Path) -> Iterator[CleanSlice]:
+        """Axial CT slices."""
+        return ct_slices(folder)
+
+    def degrade(self, clean: CleanSlice, realisation: int, intensity: Intensity | None = None) -> DegradedSlice:
+        """The slice at a lower dose; validation slices always at a quarter, standard kernel."""
+        seed = self.seed(clean, realisation)
+        dose, kernel = VALIDATION_DOSE, "standard"
+        if not clean.validation:
+            random = np.random.default_rng(seed)
+            dose = float(np.exp(random.uniform(*np.log(DOSE_RANGE))))
+            kernel = str(random.choice(list(KERNELS)))
+        degraded = simulate_low_dose(clean.pixels, clean.pixel_size_mm[0], dose, seed, kernel)
+        return DegradedSlice(clean.pixels, degraded, ct_intensity(), {"dose": dose, "kernel": kernel})
+
+    def degradation_card(self) -> dict:
+        """Geometry, photons, kernels and range of doses."""
+        return {
+            "method": "binomial thinning of photon counts, electronic noise, filtered back-projection of the noise",
+            "geometry": f"parallel beam, {VIEW_COUNT} views over 180 degrees, detector pitch of one pixel",
+            "dose_range": list(DOSE_RANGE),
+            "noise_stretched_by": list(self.augmentation.residual_range),
+            "full_dose_photons": FULL_DOSE_PHOTONS,
+            "electronic_noise_photons": ELECTRONIC_NOISE_PHOTONS,
+            "water_attenuation_per_mm": WATER_ATTENUATION_PER_MM,
+            "kernels": {name: list(values) for name, values in KERNELS.items()},
+            "validation_dose": VALIDATION_DOSE,
+        }

@@ -1,0 +1,114 @@
+"""What a training must know of its task; see ct_dose, mr_resolution and mr_artifacts for the tasks themselves."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..network.lrformer import LRformerArchitecture
+from ..restoration.intensity import Intensity
+from ..restoration.tasks import Task
+from .clean_slices import CleanSlice
+
+
+@dataclass(frozen=True)
+class DegradedSlice:
+    """A clean slice and what became of it.
+
+    Attributes:
+        clean: (scale * H, scale * W) float32 in the scan's units.
+        degraded: (H, W) float32 in the scan's units.
+        intensity: the scan's units to the network's numbers, as the engine finds it for a degraded volume.
+        recipe: what was drawn, in plain values.
+    """
+
+    clean: np.ndarray
+    degraded: np.ndarray
+    intensity: Intensity
+    recipe: dict
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How patches are varied beyond flips along both axes, which every task allows.
+
+    Attributes:
+        quarter_turns: whether rows and columns may change places.
+        residual_range: the difference of degraded and clean is multiplied by a number drawn from here.
+    """
+
+    quarter_turns: bool
+    residual_range: tuple[float, float]
+
+    @property
+    def stretches(self) -> bool:
+        """Whether the difference is changed at all."""
+        return self.residual_range != (1.0, 1.0)
+
+
+class TrainingTask(ABC):
+    """One restoration task as a training sees it.
+
+    Attributes:
+        task: its name, modality, scale.
+        stored: cached pairs are int16 numbers; this takes them to the network's numbers.  Its window is where PSNR and
+            SSIM are measured.
+        loss_unit: name of the training loss's unit and the number of them in one network number.
+        augmentation: of the patches.
+        architecture: of the network, where the caller does not choose another.
+        patch_size, batch_size: input pixels and patches a step, likewise.
+        intended_use, limits: for the model card.
+    """
+
+    task: Task
+    stored: Intensity
+    loss_unit: tuple[str, float]
+    augmentation: Augmentation
+    architecture: LRformerArchitecture
+    patch_size: int
+    batch_size: int
+    intended_use: str
+    limits: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Such as ct-denoise."""
+        return self.task.name
+
+    @property
+    def scale(self) -> int:
+        """Clean pixels per degraded pixel along an axis."""
+        return self.task.scale
+
+    @abstractmethod
+    def clean_slices(self, folder: Path) -> Iterator[CleanSlice]:
+        """The slices of a folder of training scans, in order of name; UserError where there are none."""
+
+    @abstractmethod
+    def degrade(self, clean: CleanSlice, realisation: int, intensity: Intensity | None = None) -> DegradedSlice:
+        """Degrade a slice; what is drawn depends on its name and the realisation alone.
+
+        Args:
+            clean: the slice.
+            realisation: 0, 1, ...
+            intensity: where it is known already, as in a packed training; else it is found.
+        """
+
+    @abstractmethod
+    def degradation_card(self) -> dict:
+        """The degradation in the words and numbers of a model card."""
+
+    def store(self, values: np.ndarray, intensity: Intensity) -> np.ndarray:
+        """Scan values as the int16 numbers of a cached pair."""
+        limits = np.iinfo(np.int16)
+        numbers = (np.asarray(values, dtype=np.float64) - intensity.zero) / intensity.unit
+        return np.clip(np.rint(self.stored.restore(numbers)), limits.min, limits.max).astype(np.int16)
+
+    def seed(self, clean: CleanSlice, realisation: int) -> int:
+        """Seed of a pair: of its name alone, not of order or machine."""
+        return int.from_bytes(hashlib.sha256(f"{clean.name}/{realisation}".encode()).digest()[:4], "little")
