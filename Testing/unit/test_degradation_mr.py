@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from LRformerSlicerLib.degradation.mr import add_motion, truncate_kspace
+from LRformerSlicerLib.degradation.mr.kspace import to_kspace
+from LRformerSlicerLib.degradation.mr.resolution import enlarge_by_zero_filling, zero_fill
 from LRformerSlicerLib.errors import UserError
 
 
@@ -29,6 +31,41 @@ def test_detail_beyond_the_kept_kspace_is_gone():
     stripes = 100.0 + 50.0 * np.cos(2 * np.pi * 40 / 128 * columns)[None].repeat(128, axis=0)
     coarse = truncate_kspace(stripes, 2, seed=0, noise_share=0.0)
     np.testing.assert_allclose(coarse, 100.0, atol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_both_variants_hold_the_energy_of_the_kept_kspace(factor):
+    """Parseval, before the magnitude: the image is kept bright enough to have none that is negative."""
+    random = np.random.default_rng(2)
+    slice_values = 1000.0 + random.normal(0, 30, (64, 96))
+    spectrum = np.fft.fftshift(np.fft.fft2(slice_values))
+    rows, columns = (np.abs(np.arange(size) - size // 2 + 0.25) < size / factor / 2 for size in (64, 96))
+    kept = np.sum(np.abs(spectrum[rows][:, columns]) ** 2) / slice_values.size
+    coarse = truncate_kspace(slice_values, factor, seed=0, noise_share=0.0).astype(np.float64)
+    filled = zero_fill(slice_values, factor, seed=0, noise_share=0.0).astype(np.float64)
+    assert factor**2 * np.sum(coarse**2) == pytest.approx(kept, rel=1e-4)
+    assert np.sum(filled**2) == pytest.approx(kept, rel=1e-4)
+    assert kept < np.sum(slice_values**2) * (1 - 1e-4), "noise beyond the kept part is gone"
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_zero_filling_has_nothing_outside_the_centre_and_its_noise_is_the_coarse_scans(factor):
+    slice_values = smooth_blob(128, 96, (60.0, 50.0)) + 200.0
+    filled = to_kspace(zero_fill(slice_values, factor, seed=1, noise_share=0.0))
+    outside = np.ones(filled.shape, dtype=bool)
+    outside[64 - 64 // factor : 64 + 64 // factor + 1, 48 - 48 // factor : 48 + 48 // factor + 1] = False
+    assert np.abs(filled[outside]).max() < 1e-3 * np.abs(filled).max()
+    flat = np.full((256, 256), 500.0)
+    for degrade in (zero_fill, truncate_kspace):
+        assert degrade(flat, factor, seed=5, noise_share=0.02).std() == pytest.approx(10.0, rel=0.08)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_zero_filling_a_coarse_slice_gives_the_band_limited_object_back(factor):
+    """Sinc interpolation is exact for what the coarse grid can hold, and puts it at the same place."""
+    slice_values = smooth_blob(128, 144, (61.3, 70.8))
+    coarse = truncate_kspace(slice_values, factor, seed=0, noise_share=0.0)
+    np.testing.assert_allclose(enlarge_by_zero_filling(coarse, factor), slice_values, atol=0.1)
 
 
 def test_background_noise_is_rayleigh():

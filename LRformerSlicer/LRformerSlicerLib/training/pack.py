@@ -94,9 +94,7 @@ def _slice_jobs(
     wanted = 1 if entry["validation"] else realisations
     if wanted > len(entry["intensities"]):
         held = len(entry["intensities"])
-        raise UserError(
-            f"The pack holds {held} realisations of each slice, not {wanted}: ask for {held}."
-        )
+        raise UserError(f"The pack holds {held} realisations of each slice, not {wanted}: ask for {held}.")
     clean = CleanSlice(
         name,
         _sums(pack[f"clean/{name}"]),
@@ -123,7 +121,7 @@ def _prior_key(name: str, realisation: int) -> str:
 
 
 def _differences(stored: np.ndarray) -> np.ndarray:
-    """Differences along the rows of an int16 slice, low and high bytes apart, (2, rows, columns): they compress well."""
+    """Differences along the rows of an int16 slice, low and high bytes apart, (2, rows, columns): they pack well."""
     differences = np.diff(stored.view(np.uint16), axis=1, prepend=np.uint16(0))
     return np.stack([differences & 0xFF, differences >> 8]).astype(np.uint8)
 

@@ -9,7 +9,7 @@ BRIGHT_PERCENTILE = 99.0
 
 def to_kspace(image: np.ndarray) -> np.ndarray:
     """Centred unitary spectrum, complex128, of a real or complex (rows, columns) image."""
-    return np.fft.fftshift(np.fft.fft2(image, norm="ortho"))
+    return np.fft.fftshift(np.fft.fft2(np.asarray(image, dtype=np.complex128), norm="ortho"))
 
 
 def to_image(spectrum: np.ndarray) -> np.ndarray:
