@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .train import TASK_NAMES
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``lrformer evaluate``."""
-    parser.add_argument("--task", default="ct-denoise", choices=["ct-denoise"], help="what to judge")
+    parser.add_argument("--task", default="ct-denoise", metavar="|".join(TASK_NAMES), help="what to judge (ct-denoise)")
     parser.add_argument("--data", required=True, type=Path, help="folder that holds train/ and test/")
     parser.add_argument("--model", type=Path, help="the checkpoint (default: the shipped one)")
-    parser.add_argument("--dose", type=float, default=0.25, help="fraction of full dose to simulate")
-    parser.add_argument("--kernel", default="standard", help="smooth, standard or sharp")
+    parser.add_argument("--dose", type=float, default=0.25, help="CT: fraction of full dose to simulate (0.25)")
+    parser.add_argument("--kernel", default="standard", help="CT: smooth, standard or sharp (standard)")
     parser.add_argument("--prior", default="lite-medsam", help="lite-medsam, medsam or none")
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--device", default="auto")
@@ -26,33 +28,41 @@ def run(arguments: argparse.Namespace) -> int:
     import logging
 
     from ..evaluation.ct_quality import evaluate_ct
+    from ..evaluation.mr_quality import evaluate_mr
+    from ..evaluation.quality import table_lines
     from ..network.checkpoint import card_path
     from ..restoration.engine import RestorationOptions
     from ..restoration.models import shipped_model
+    from ..restoration.tasks import task_named
 
     logging.basicConfig(level=logging.WARNING)
-    model = arguments.model or shipped_model(arguments.task)
+    task = task_named(arguments.task)
+    model = arguments.model or shipped_model(task.name)
     options = RestorationOptions(
-        task=arguments.task,
+        task=task.name,
         model=model,
         device=arguments.device,
         prior=arguments.prior,
         samples=arguments.samples,
     )
-    result = evaluate_ct(arguments.data, options, arguments.dose, arguments.kernel)
-    print(f"{len(result['slices'])} slices at {arguments.dose:g} of full dose, {arguments.kernel} kernel,")
-    print("inside the body, [-160, 240] HU; PSNR with the 95 % interval of its mean over slices")
-    for method, row in result["methods"].items():
-        low, high = row["psnr_interval_db"]
+    if task.modality == "CT":
+        result = evaluate_ct(arguments.data, options, arguments.dose, arguments.kernel)
+        title = f"dose {arguments.dose:g}, {arguments.kernel}"
+    else:
+        result = evaluate_mr(arguments.data, options)
+        title = result["degradation"]
+    for line in table_lines(result):
+        print(line)
+    if clean := result.get("clean_input"):
         print(
-            f"{method:30s} {row['psnr_db']:6.2f} dB [{low:.2f}, {high:.2f}]  SSIM {row['ssim']:.4f}  "
-            f"RMSE {row['rmse_hu']:.1f} HU  {row['setting']}"
+            f"{clean['slices']} clean slices restored: {clean['mean_psnr_db']:.2f} dB against themselves, "
+            f"the worst {clean['worst_psnr_db']:.2f} dB"
         )
     if arguments.report:
         arguments.report.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if arguments.write_card:
         path = card_path(model)
         card = json.loads(path.read_text(encoding="utf-8"))
-        card.setdefault("scores", {})[f"dose {arguments.dose:g}, {arguments.kernel}, prior {arguments.prior}"] = result
+        card.setdefault("scores", {})[f"{title}, prior {arguments.prior}"] = result
         path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0

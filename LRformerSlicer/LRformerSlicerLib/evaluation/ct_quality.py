@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +12,14 @@ from ..errors import UserError
 from ..prior.foreground import body_mask
 from ..restoration.engine import RestorationOptions, Restorer
 from ..restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU
-from ..restoration.metrics import MetricSum
-from .classical_denoisers import ClassicalDenoiser, required_candidates
+from .classical_denoisers import required_candidates
+from .quality import OURS, Answer, JudgedSlice, answers_of, best_settings, compare
 
 SLICE_PATTERN = "ct_chest_nysbu_*.nii.gz"
-BOOTSTRAP_DRAWS = 2000
 
 
-@dataclass(frozen=True)
-class TestSlice:
-    """A reference slice and its simulated low-dose version: (rows, columns) float32 HU, body mask, geometry."""
-
-    name: str
-    reference: np.ndarray
-    degraded: np.ndarray
-    body: np.ndarray
-    image: sitk.Image
-
-
-def load_test_slices(folder: Path, dose: float, kernel: str) -> list[TestSlice]:
-    """Every NY-SBU slice in ``folder``, degraded with a seed of its own place in the list.
+def load_slices(folder: Path, dose: float, kernel: str) -> list[tuple[JudgedSlice, sitk.Image]]:
+    """Every NY-SBU slice in ``folder`` in HU, degraded with a seed of its own place in the list, and its geometry.
 
     Raises:
         UserError: the folder holds none.
@@ -46,73 +32,44 @@ def load_test_slices(folder: Path, dose: float, kernel: str) -> list[TestSlice]:
         image = sitk.ReadImage(str(file))
         reference = sitk.GetArrayFromImage(image)[0].astype(np.float32)
         degraded = simulate_low_dose(reference, image.GetSpacing()[0], dose, seed, kernel)
-        slices.append(
-            TestSlice(file.name.removesuffix(".nii.gz"), reference, degraded, body_mask(reference, "CT"), image)
-        )
+        name = file.name.removesuffix(".nii.gz")
+        slices.append((JudgedSlice(name, reference, degraded, body_mask(reference, "CT")), image))
     return slices
 
 
-def score(restored: np.ndarray, one: TestSlice) -> dict[str, float]:
-    """PSNR (dB), SSIM and RMSE (HU) inside the body, values clipped to [-160, 240] HU."""
-    metrics = MetricSum(CT_SOFT_TISSUE_WINDOW_HU)
-    metrics.add(restored, one.reference, one.body)
-    return metrics.result()
-
-
-def best_settings(train: list[TestSlice]) -> list[ClassicalDenoiser]:
-    """Of each method the candidate with the highest mean PSNR on these slices."""
-    best: dict[str, tuple[float, ClassicalDenoiser]] = {}
-    for candidate in required_candidates():
-        psnr = float(np.mean([score(candidate.apply(one.degraded), one)["psnr_db"] for one in train]))
-        logging.info("%s, %s: %.2f dB on train", candidate.method, candidate.setting, psnr)
-        if candidate.method not in best or psnr > best[candidate.method][0]:
-            best[candidate.method] = (psnr, candidate)
-    return [candidate for _, candidate in best.values()]
-
-
-def restore_test_slice(restorer: Restorer, one: TestSlice, options: RestorationOptions) -> np.ndarray:
+def restore_slice(restorer: Restorer, one: JudgedSlice, like: sitk.Image, options: RestorationOptions) -> np.ndarray:
     """The slice restored by the whole engine, prior and all, as a user would get it: (rows, columns) HU."""
     image = sitk.GetImageFromArray(np.rint(one.degraded).astype(np.int16)[None])
-    image.CopyInformation(one.image)
+    image.CopyInformation(like)
     restored = restorer.restore(image, options, modality="CT").restored
     return sitk.GetArrayFromImage(restored)[0].astype(np.float32)
-
-
-def bootstrap_interval(values: list[float], seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the mean over slices, by resampling the slices."""
-    random = np.random.default_rng(seed)
-    draws = random.choice(np.asarray(values), size=(BOOTSTRAP_DRAWS, len(values))).mean(axis=1)
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def evaluate_ct(data: Path, options: RestorationOptions, dose: float, kernel: str) -> dict:
     """Scores of input, classical peers and the model on ``data/test``, peers tuned on ``data/train``.
 
     Returns:
-        {"dose", "kernel", "slices", "methods": {method: {"setting", "psnr_db", "psnr_interval_db", "ssim", "rmse_hu",
-        "per_slice_psnr_db"}}}; the model's entry is named "LRformer".
+        {"degradation", "dose", "kernel", "window", "unit", "slices", "methods": see :func:`.quality.compare`}.
     """
-    test = load_test_slices(Path(data) / "test", dose, kernel)
-    peers = best_settings(load_test_slices(Path(data) / "train", dose, kernel))
+    window = CT_SOFT_TISSUE_WINDOW_HU
+    loaded = load_slices(Path(data) / "test", dose, kernel)
+    test = [one for one, _ in loaded]
+    train = [one for one, _ in load_slices(Path(data) / "train", dose, kernel)]
     restorer = Restorer()
-    answers = {"input": ("", [one.degraded for one in test])}
-    for peer in peers:
-        answers[peer.method] = (peer.setting, [peer.apply(one.degraded) for one in test])
-    answers["LRformer"] = (
-        f"prior {options.prior}, T = {options.samples}",
-        [restore_test_slice(restorer, one, options) for one in test],
-    )
-    methods = {}
-    for method, (setting, images) in answers.items():
-        scores = [score(image, one) for image, one in zip(images, test, strict=True)]
-        psnr = [one["psnr_db"] for one in scores]
-        methods[method] = {
-            "setting": setting,
-            "psnr_db": round(float(np.mean(psnr)), 3),
-            "psnr_interval_db": [round(bound, 3) for bound in bootstrap_interval(psnr)],
-            "ssim": round(float(np.mean([one["ssim"] for one in scores])), 4),
-            "rmse_hu": round(float(np.mean([one["rmse"] for one in scores])), 2),
-            "per_slice_psnr_db": [round(value, 2) for value in psnr],
-        }
-    return {"dose": dose, "kernel": kernel, "slices": [one.name for one in test], "methods": methods}
+    answers = {
+        "input": Answer("", [one.degraded for one in test]),
+        **answers_of(best_settings(required_candidates(), train, window), test),
+        OURS: Answer(
+            f"prior {options.prior}, T = {options.samples}",
+            [restore_slice(restorer, one, image, options) for one, image in loaded],
+        ),
+    }
+    return {
+        "degradation": f"{dose:g} of full dose, {kernel} kernel",
+        "dose": dose,
+        "kernel": kernel,
+        "window": list(window),
+        "unit": "HU",
+        "slices": [one.name for one in test],
+        "methods": compare(answers, test, window),
+    }
