@@ -122,7 +122,7 @@ def test_same_seed_same_file(lrformer, ct_file, tmp_path, file_hash):
     assert file_hash(tmp_path / "a.nrrd") == file_hash(tmp_path / "b.nrrd")
 
 
-@pytest.mark.parametrize("subcommand", ["restore", "prior", "simulate", "serve"])
+@pytest.mark.parametrize("subcommand", ["restore", "prior", "simulate", "serve", "train", "pack", "evaluate"])
 def test_help_is_quick_and_needs_no_torch(subcommand):
     script = f"""
 import sys
