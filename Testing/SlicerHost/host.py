@@ -12,12 +12,13 @@ from SlicerHost import pythonqt  # before anything else touches PySide6
 
 import slicer  # isort: skip
 import slicer.util  # isort: skip
+import vtk  # isort: skip
 from PySide6 import QtWidgets  # isort: skip
-from SlicerHost import parameter_node_wrapper, scripted_module, widgets  # isort: skip
+from SlicerHost import parameter_node_wrapper, scripted_module, views, widgets  # isort: skip
 
 
 class Application:
-    """``slicer.app``: as a Slicer started with --testing and --no-main-window."""
+    """``slicer.app``: as a Slicer started with --testing, with no main window until one is opened."""
 
     applicationName = "SlicerHost"
 
@@ -25,12 +26,13 @@ class Application:
         self._qApplication = qApplication
         self._applicationLogic = applicationLogic
         self.temporaryPath = tempfile.gettempdir()
+        self.mainWindow = None
 
     def applicationLogic(self):
         return self._applicationLogic
 
     def layoutManager(self):
-        return None
+        return self.mainWindow.layoutManager if self.mainWindow is not None else None
 
     def testingEnabled(self):
         return True
@@ -56,12 +58,21 @@ class Host:
         self._logics = {
             "Colors": slicer.vtkMRMLColorLogic(),
             "Sequences": slicer.vtkSlicerSequencesLogic(),
+            "Markups": slicer.vtkSlicerMarkupsLogic(),
         }
         for name, logic in self._logics.items():
+            logic.SetMRMLApplicationLogic(applicationLogic)
             logic.SetMRMLScene(scene)
             applicationLogic.SetModuleLogic(name, logic)
         slicer.app = Application(self.qApplication, applicationLogic)
-        slicer.modules = types.SimpleNamespace()
+        scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())  # as the module Colors does it in Slicer
+        applicationLogic.SetSliceLogics(vtk.vtkCollection())
+        applicationLogic.SetViewLogics(vtk.vtkCollection())
+        slicer.modules = types.SimpleNamespace(
+            # Not the logic of the scene: Slicer's own one wants colour files that only the application has.
+            colors=types.SimpleNamespace(logic=slicer.vtkSlicerColorLogic),
+        )
+        slicer.util.mainWindow = lambda verbose=True: slicer.app.mainWindow
         for name, module in (
             ("ScriptedLoadableModule", scripted_module.makeModule()),
             ("i18n", scripted_module.makeTranslationModule()),
@@ -70,9 +81,24 @@ class Host:
             sys.modules[f"slicer.{name}"] = module
             setattr(slicer, name, module)
         widgets.install(qt)
+        self._mainWindow = None
         self._uncaught: list[BaseException] = []
         self._previousHook, sys.excepthook = sys.excepthook, self._onUncaught
         self._followSceneInSubjectHierarchy(scene)
+
+    def openMainWindow(self, width=1920, height=1080):
+        """A main window with slice views; modules opened later stand in it. Returns it."""
+        # One a process, as in Slicer: a layout node serves one layout logic only.
+        if self._mainWindow is None:
+            self._mainWindow = views.MainWindow(slicer.app.applicationLogic())
+        slicer.app.mainWindow = self._mainWindow
+        self._mainWindow.open(width, height)
+        return self._mainWindow
+
+    def closeMainWindow(self):
+        """Back to a Slicer without main window and views."""
+        self._mainWindow.close()
+        slicer.app.mainWindow = None
 
     def openModule(self, path: Path):
         """Load the module file at `path` as Slicer does and open its panel; returns the module's widget object."""
@@ -95,6 +121,8 @@ class Host:
         widget.setup()
         parent.isEntered = True
         widget.enter()
+        if slicer.app.mainWindow is not None:
+            slicer.app.mainWindow.holdPanel(parent)
         parent.show()
         return widget
 
@@ -125,8 +153,6 @@ class Host:
         """Volumes get an item when they come and lose it when they go, as Slicer's volume plugin does it."""
 
         # The node itself is the event's call data; VTK hands it to Python when the callback says so.
-        import vtk
-
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def onNodeAdded(caller, event, node):
             hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)

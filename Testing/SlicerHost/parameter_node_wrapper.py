@@ -1,4 +1,4 @@
-"""``slicer.parameterNodeWrapper`` for the parameter types of this module: volume nodes and enumerations.
+"""``slicer.parameterNodeWrapper`` for the parameter types of this module: nodes, enumerations, numbers, truth, text.
 
 As in Slicer the values live in a vtkMRMLScriptedModuleNode (text parameters, node references), and a widget with the
 dynamic property SlicerParameterName follows its parameter both ways.
@@ -27,11 +27,14 @@ def parameterNodeWrapper(cls: type) -> type:
     """Class decorator: annotated names become parameters of the wrapped node."""
     parameters = {}
     for name, dataType in typing.get_type_hints(cls).items():
-        isNode = issubclass(dataType, slicer.vtkMRMLNode)
-        if not isNode and not issubclass(dataType, enum.Enum):
+        if issubclass(dataType, slicer.vtkMRMLNode):
+            parameters[name] = NodeParameter(name, dataType)
+        elif issubclass(dataType, enum.Enum):
+            parameters[name] = EnumParameter(name, dataType, getattr(cls, name, next(iter(dataType))))
+        elif dataType in PLAIN_WIDGETS:
+            parameters[name] = PlainParameter(name, dataType, getattr(cls, name, dataType()))
+        else:
             raise TypeError(f"SlicerHost has no parameter of type {dataType}")
-        default = None if isNode else getattr(cls, name, next(iter(dataType)) if not isNode else None)
-        parameters[name] = NodeParameter(name, dataType) if isNode else EnumParameter(name, dataType, default)
         setattr(cls, name, _attribute(parameters[name]))
     return type(cls.__name__, (cls, _WrapperMixin), {"_parameters": parameters, "__doc__": cls.__doc__})
 
@@ -85,6 +88,47 @@ class EnumParameter:
             widget.currentIndexChanged,
             lambda: members[widget.currentIndex],
             lambda value: widget.setCurrentIndex(members.index(value)),
+        )
+
+
+PLAIN_WIDGETS = {
+    bool: {"QCheckBox": "toggled", "QPushButton": "toggled"},
+    int: {"QSpinBox": "valueChanged", "ctkSliderWidget": "valueChanged"},
+    float: {"QDoubleSpinBox": "valueChanged", "ctkSliderWidget": "valueChanged"},
+    str: {"QLineEdit": "textChanged"},
+}
+"""Which widgets take a parameter of a type, and the signal that tells of a change."""
+
+PLAIN_PROPERTIES = {bool: "checked", int: "value", float: "value", str: "text"}
+
+
+class PlainParameter:
+    """A number, a text or yes and no."""
+
+    def __init__(self, name, dataType, default):
+        self.name, self.dataType, self.default = name, dataType, default
+
+    def read(self, node):
+        text = node.GetParameter(self.name)
+        if text == "":  # never set; an empty text is what a text parameter has before it is set, too
+            return self.default
+        return text == "True" if self.dataType is bool else self.dataType(text)
+
+    def write(self, node, value):
+        if isinstance(value, bool) != (self.dataType is bool) or not isinstance(value, (self.dataType, int)):
+            raise TypeError(f"{self.name} takes a {self.dataType.__name__}, not {value!r}")
+        node.SetParameter(self.name, str(self.dataType(value)))
+
+    def connector(self, widget):
+        kind = type(widget).__name__
+        if kind not in PLAIN_WIDGETS[self.dataType]:
+            raise RuntimeError(f"{self.name} cannot be bound to a {kind}")
+        signal = getattr(widget, PLAIN_WIDGETS[self.dataType][kind])
+        attribute = PLAIN_PROPERTIES[self.dataType]
+        return (
+            signal,
+            lambda: self.dataType(getattr(widget, attribute)),
+            lambda value: getattr(widget, attribute) != value and setattr(widget, attribute, value),
         )
 
 

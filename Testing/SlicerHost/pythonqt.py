@@ -16,10 +16,17 @@ os.environ["PYSIDE6_OPTION_LAZY"] = "0"  # classes that PySide6 makes late would
 from PySide6 import QtCore, QtGui, QtWidgets  # noqa: E402
 
 CLASSES = {
-    QtCore: ("QFile", "QTimer"),
-    QtGui: ("QIcon",),
-    QtWidgets: ("QComboBox", "QLabel", "QProgressBar", "QPushButton", "QVBoxLayout", "QWidget"),
+    QtCore: ("QFile", "QTimer", "QUrl"),
+    QtGui: ("QDesktopServices", "QIcon", "QKeySequence", "QShortcut"),
+    QtWidgets: (
+        *("QApplication", "QCheckBox", "QComboBox", "QLabel", "QLineEdit", "QProgressBar", "QPushButton"),
+        *("QSlider", "QDoubleSpinBox", "QSpinBox", "QTableWidget", "QTableWidgetItem", "QVBoxLayout", "QWidget"),
+    ),
 }
+
+
+VIRTUAL_GETTERS = ("sizeHint", "minimumSizeHint")
+"""Virtual in C++: PySide6 would take an attribute of that name for an override and call it for ever."""
 
 
 class PropertyAttribute:
@@ -57,6 +64,8 @@ def _exposeProperties(cls: type) -> None:
     metaObject = cls.staticMetaObject
     for index in range(metaObject.propertyCount()):
         qtProperty = metaObject.property(index)
+        if qtProperty.name() in VIRTUAL_GETTERS:
+            continue
         setattr(cls, qtProperty.name(), PropertyAttribute(qtProperty.name(), qtProperty.isWritable()))
     cls.name = PropertyAttribute("objectName", True)  # PythonQt's own alias, slicer.util relies on it
 

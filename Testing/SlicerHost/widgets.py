@@ -8,6 +8,25 @@ import slicer
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
 
+class ConnectsBySignature:
+    """``widget.connect("signal(args)", slot)`` for the stand-ins; SIGNATURES are the signals of Slicer's class."""
+
+    SIGNATURES: tuple[str, ...] = ()
+
+    def __getattribute__(self, name):
+        # PySide6 finds its own connect before it looks into the class.
+        if name in ("connect", "disconnect"):
+
+            def bySignature(signature, slot):
+                if signature not in type(self).SIGNATURES:
+                    raise ValueError(f"{type(self).__name__} has no signal {signature}")
+                getattr(getattr(self, signature[: signature.index("(")]), name)(slot)
+                return True
+
+            return bySignature
+        return super().__getattribute__(name)
+
+
 class qMRMLWidget(QtWidgets.QWidget):
     """A widget with a scene that it hands on; `isEntered` says whether its module is open."""
 
@@ -26,10 +45,11 @@ class qMRMLWidget(QtWidgets.QWidget):
         return self._scene
 
 
-class qMRMLNodeComboBox(QtWidgets.QWidget):
+class qMRMLNodeComboBox(ConnectsBySignature, QtWidgets.QWidget):
     """The nodes of some classes in the scene, as a list that follows the scene; has none before setMRMLScene."""
 
     currentNodeChanged = QtCore.Signal(object)
+    SIGNATURES = ("currentNodeChanged(vtkMRMLNode*)",)
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -115,7 +135,108 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self.currentNodeChanged.emit(self.currentNode())
 
 
-WIDGET_CLASSES = (qMRMLWidget, qMRMLNodeComboBox)
+class ctkCollapsibleButton(QtWidgets.QWidget):
+    """A title that shows and hides what lies under it."""
+
+    contentsCollapsed = QtCore.Signal(bool)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._title = QtWidgets.QPushButton(self)
+        self._title.setObjectName("")
+        self._title.setStyleSheet("text-align: left; padding: 3px;")
+        self._title.clicked.connect(lambda *_: self._setCollapsed(not self._isCollapsed))
+        self._isCollapsed = False
+        self._words = ""
+        self.setContentsMargins(0, self._title.sizeHint().height() + 2, 0, 0)
+
+    def resizeEvent(self, event):
+        self._title.setGeometry(0, 0, self.width, self._title.sizeHint().height())
+
+    def _setCollapsed(self, isCollapsed):
+        self._isCollapsed = bool(isCollapsed)
+        self._showTitle()
+        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly):
+            if child is not self._title:
+                child.setVisible(not self._isCollapsed)
+        self.setMaximumHeight(self._title.sizeHint().height() + 2 if self._isCollapsed else 16777215)
+        self.contentsCollapsed.emit(self._isCollapsed)
+
+    def showEvent(self, event):
+        self._setCollapsed(self._isCollapsed)
+
+    def _setText(self, words):
+        self._words = words
+        self._showTitle()
+
+    def _showTitle(self):
+        self._title.text = f"{chr(0x25B8) if self._isCollapsed else chr(0x25BE)}  {self._words}"
+
+    text = QtCore.Property(str, lambda self: self._words, _setText)
+    collapsed = QtCore.Property(bool, lambda self: self._isCollapsed, _setCollapsed)
+
+
+class ctkSliderWidget(QtWidgets.QWidget):
+    """A slider with its number beside it."""
+
+    valueChanged = QtCore.Signal(float)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self._slider.setRange(0, 1000)
+        self._number = QtWidgets.QDoubleSpinBox()
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._slider, 1)
+        row.addWidget(self._number)
+        self._number.setRange(0, 99)
+        self._number.valueChanged.connect(self._onNumber)
+        self._slider.valueChanged.connect(self._onSlider)
+
+    def _onNumber(self, value):
+        low, high = self._number.minimum, self._number.maximum
+        self._slider.blockSignals(True)
+        self._slider.setValue(round(1000 * (value - low) / max(high - low, 1e-9)))
+        self._slider.blockSignals(False)
+        self.valueChanged.emit(value)
+
+    def _onSlider(self, place):
+        low, high = self._number.minimum, self._number.maximum
+        self._number.setValue(low + place / 1000 * (high - low))
+
+    def _ofNumber(name, qtType):  # noqa: N805  used in the class body only
+        return QtCore.Property(
+            qtType, lambda self: getattr(self._number, name), lambda self, value: setattr(self._number, name, value)
+        )
+
+    value = _ofNumber("value", float)
+    minimum = _ofNumber("minimum", float)
+    maximum = _ofNumber("maximum", float)
+    singleStep = _ofNumber("singleStep", float)
+    decimals = _ofNumber("decimals", int)
+    suffix = _ofNumber("suffix", str)
+
+
+WIDGET_CLASSES = (qMRMLWidget, qMRMLNodeComboBox, ctkCollapsibleButton, ctkSliderWidget)
+
+
+class FileDialog:
+    """``qt.QFileDialog``: the functions that ask, answered by what the test put into `answers`."""
+
+    answers: list[str] = []
+
+    @classmethod
+    def getSaveFileName(cls, parent, title, name, filters):
+        return cls.answers.pop(0) if cls.answers else ""
+
+    @classmethod
+    def getOpenFileName(cls, parent, title, folder, filters):
+        return cls.answers.pop(0) if cls.answers else ""
+
+    @classmethod
+    def getExistingDirectory(cls, parent, title, folder):
+        return cls.answers.pop(0) if cls.answers else ""
 
 
 class UiLoader:
@@ -162,3 +283,4 @@ def install(qt) -> None:
     for cls in WIDGET_CLASSES:
         setattr(slicer, cls.__name__, cls)
     qt.QUiLoader = UiLoader
+    qt.QFileDialog = FileDialog
