@@ -130,6 +130,7 @@ class WorkerClient:
         options: Mapping[str, Any] | None = None,
         slice: int | None = None,
         modality: str | None = None,
+        reference: str | Path = "",
     ) -> str:
         """Send a request (see messages.Request), starting the worker if need be; returns the request's id.
 
@@ -144,6 +145,7 @@ class WorkerClient:
             modality=modality,
             options=dict(options or {}),
             input=os.path.abspath(input) if input else "",  # its working folder is not ours
+            reference=os.path.abspath(reference) if reference else "",
             outputs={name: os.path.abspath(path) for name, path in (outputs or {}).items()},
         )
         try:

@@ -46,7 +46,7 @@ class Request:
 
     input: path of the volume; outputs: image name (see OUTPUT_NAMES) -> path to write; options: see OPTION_NAMES, what
     is left out takes its default; slice: index along the acquisition's slice axis (preview only); modality: "CT", "MR"
-    or None when the caller does not know it.
+    or None when the caller does not know it; reference: path of a volume to measure a restoration against.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Request:
     outputs: dict[str, str] = field(default_factory=dict)
     slice: int | None = None
     modality: str | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ _FIELD_TYPES: dict[str, tuple[type, ...]] = {
     "id": (str,),
     "kind": (str,),
     "input": (str,),
+    "reference": (str,),
     "options": (dict,),
     "outputs": (dict,),
     "slice": (int, type(None)),

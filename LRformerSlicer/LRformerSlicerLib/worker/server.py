@@ -9,6 +9,7 @@ pointed at standard error, so that a library which prints, in Python or in C, ca
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import queue
 import sys
@@ -114,7 +115,8 @@ class Jobs:
         options = _options(request.options)
         image = read_volume(Path(request.input))
         if request.kind == "restore":
-            result = self._restorer.restore(image, options, progress, request.modality)
+            reference = self._reference(request)
+            result = self._restorer.restore(image, options, progress, request.modality, reference)
         elif request.kind == "preview":
             result = self._restorer.restore_slice(image, options, request.slice, progress, request.modality)
         else:
@@ -126,7 +128,24 @@ class Jobs:
                     raise UserError(f"A {request.kind} job makes no {name} image: do not ask for it.")
                 files.add_image(getattr(result, name), Path(path))
             files.commit()
-        return {**result.report, "worker_seconds": time.perf_counter() - started}
+        report = dict(result.report)
+        if request.kind == "restore":
+            from LRformerSlicerLib.worker.change_measures import measure_change
+
+            report["change"] = measure_change(result.restored, result.difference, report["modality"])
+        return {**report, "worker_seconds": time.perf_counter() - started}
+
+    def _reference(self, request: Request):
+        """The volume to measure against, or None; without the package that measures, a warning and no figures."""
+        if not request.reference:
+            return None
+        from LRformerSlicerLib.restoration.volume_io import read_volume
+
+        if importlib.util.find_spec("skimage") is None:
+            sentence = "PSNR and SSIM need the Python package scikit-image: install it to see them."
+            self._send(WarningEvent(request.id, sentence))
+            return None
+        return read_volume(Path(request.reference))
 
 
 class ProgressSender:
