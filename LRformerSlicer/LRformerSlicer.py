@@ -4,7 +4,7 @@ The panel talks to the Logic, the Logic to the worker and to the scene.  Nothing
 below imports torch: that happens in the worker only (see LRformerSlicerLib).
 """
 
-import enum
+import json
 import logging
 from collections.abc import Callable
 
@@ -21,6 +21,21 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+
+from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.panel.advanced import DEFAULTS, Advanced, optionsOf
+from LRformerSlicerLib.panel.choices import CompareMode, Device, Orientation, OverlayMap, Prior, Task
+from LRformerSlicerLib.panel.comparison import Comparison
+from LRformerSlicerLib.panel.messages import finishedText, progressText, userMessage
+from LRformerSlicerLib.panel.region import RegionPart, regionOptions
+from LRformerSlicerLib.panel.report import ReportTable
+from LRformerSlicerLib.panel.setup_state import SetupState
+from LRformerSlicerLib.scene.dependencies import ensureDependencies
+from LRformerSlicerLib.scene.recognition import acquisitionSliceAt, recognise
+from LRformerSlicerLib.scene.restoration_job import RestorationJob
+from LRformerSlicerLib.scene.strength import StrengthBlend
+from LRformerSlicerLib.scene.views import CursorFollower, activeSliceNode, hasViews, rasCenter
+from LRformerSlicerLib.scene.volume_input import checkInput
 
 POLL_INTERVAL_MS = 100
 
@@ -44,58 +59,43 @@ class LRformerSlicer(ScriptedLoadableModule):
         )
 
 
-class Task(enum.Enum):
-    """What is to be restored; the values are the command line's."""
-
-    AUTOMATIC = "auto"
-    CT_DENOISE = "ct-denoise"
-    MR_SUPER_RESOLUTION_2 = "mr-sr2"
-    MR_SUPER_RESOLUTION_4 = "mr-sr4"
-    MR_ARTIFACT = "mr-artifact"
-
-    def label(self):
-        """Text in the panel's list."""
-        return {
-            Task.AUTOMATIC: _("Automatic"),
-            Task.CT_DENOISE: _("CT: remove low-dose noise"),
-            Task.MR_SUPER_RESOLUTION_2: _("MR: double the in-plane resolution"),
-            Task.MR_SUPER_RESOLUTION_4: _("MR: quadruple the in-plane resolution"),
-            Task.MR_ARTIFACT: _("MR: remove motion artifacts"),
-        }[self]
-
-
-class Device(enum.Enum):
-    """Where the network runs; the values are the command line's."""
-
-    AUTOMATIC = "auto"
-    CUDA = "cuda"
-    MPS = "mps"
-    CPU = "cpu"
-
-    def label(self):
-        """Text in the panel's list."""
-        return {
-            Device.AUTOMATIC: _("Automatic"),
-            Device.CUDA: _("NVIDIA graphics card (CUDA)"),
-            Device.MPS: _("Apple graphics (MPS)"),
-            Device.CPU: _("Processor (CPU)"),
-        }[self]
-
-
 @parameterNodeWrapper
 class LRformerSlicerParameterNode:
-    """What the user sets; saved with the scene.
+    """What the user sets for one volume, and what its last restoration made; saved with the scene.
 
-    inputVolume: the volume to restore; task: what to do with it; device: where the network runs.
+    strength, swipePosition and overlayOpacity are percentages, overlayThreshold is a value of the map, report is JSON.
+    The names of the Volume parameters with results are those of the worker's outputs.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
     task: Task = Task.AUTOMATIC
+    region: slicer.vtkMRMLMarkupsROINode
+    onlyRegion: bool = False
+    strength: float = 100.0
+    compareMode: CompareMode = CompareMode.OFF
+    orientation: Orientation = Orientation.AXIAL
+    swipePosition: float = 50.0
+    overlayMap: OverlayMap = OverlayMap.NONE
+    overlayOpacity: float = 60.0
+    overlayThreshold: float = 0.05
+    overlayContour: bool = False
+    referenceVolume: slicer.vtkMRMLScalarVolumeNode
     device: Device = Device.AUTOMATIC
+    prior: Prior = Prior.LITE_MEDSAM
+    samples: int = 4
+    seed: int = 0
+    medsamCheckpoint: str = ""
+    modelFile: str = ""
+    restoredVolume: slicer.vtkMRMLScalarVolumeNode
+    priorVolume: slicer.vtkMRMLScalarVolumeNode
+    consistencyVolume: slicer.vtkMRMLScalarVolumeNode
+    uncertaintyVolume: slicer.vtkMRMLScalarVolumeNode
+    differenceVolume: slicer.vtkMRMLScalarVolumeNode
+    report: str = ""
 
 
 class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: one input, one button that restores and, meanwhile, cancels."""
+    """The panel: puts its parts together (LRformerSlicerLib.panel) and follows the scene."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -104,113 +104,240 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
+        self._recognised = None
+        self._isUpdating = False
+        self._blend = None
 
     def setup(self):
         """Build the panel; called once, before the module is first shown, perhaps with no main window."""
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/LRformerSlicer.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/LRformerSlicer.ui"))
+        self.layout.addWidget(self.uiWidget)
+        self.ui = slicer.util.childWidgetVariables(self.uiWidget)
+        self.uiWidget.setMRMLScene(slicer.mrmlScene)
 
         self.logic = LRformerSlicerLogic()
         self.logic.onProgress = self.showProgress
         self.logic.onFinished = self.showFinished
+        self.logic.onPreview = self.showPreview
         self.logic.onFailed = self.showFailed
 
+        self.cursor = CursorFollower()
+        self.setupState = SetupState(self.ui, self.showFailed)
+        self.comparison = Comparison(self.ui, slicer.util.mainWindow() or self.uiWidget, self.showFailed)
+        self.region = RegionPart(self.ui, self.cursor)
+        self.report = ReportTable(self.ui, self.showFailed)
+        self.advanced = Advanced(self.ui)
+
         self.ui.restoreButton.connect("clicked(bool)", self.onRestoreButton)
+        self.ui.previewButton.connect("clicked(bool)", self.onPreviewButton)
+        self.ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onInputChanged)
+        self._shortcuts = []
+        for keys, slot in (("Ctrl+Return", self.onRestoreKey), ("Esc", self.onCancelKey)):
+            shortcut = qt.QShortcut(qt.QKeySequence(keys), self.uiWidget)
+            shortcut.connect("activated()", slot)
+            self._shortcuts.append(shortcut)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
     def cleanup(self):
-        """The module is unloaded or Slicer ends: no process stays behind."""
+        """The module is unloaded or Slicer ends: no process stays behind, and the views are the user's."""
         self.logic.close()
+        self.comparison.update(None)
+        self.comparison.hideOverlay()
         self.setParameterNode(None)
+        self.cursor.stop()
         self.removeObservers()
 
     def enter(self):
         """The user opens the module."""
         self.initializeParameterNode()
+        self.setupState.update()
 
     def exit(self):
-        """The user leaves the module: a running restoration goes on, only the panel stops following the scene."""
+        """The user leaves the module: a running restoration goes on, the views stay, the panel stops following."""
         self.setParameterNode(None)
 
     def onSceneStartClose(self, caller, event):
         """The input is about to vanish, and with it the reason to go on."""
         self.cancel(_("Cancelled: the scene was closed."))
+        self.comparison.forgetScene()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
-        """A new, empty scene."""
+        """A new scene: empty, or just read."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onNodeRemoved(self, caller, event):
+        """Something that we show may have been deleted."""
+        if self._parameterNode is not None and not slicer.mrmlScene.IsClosing():
+            self.updatePanel()
+
     def initializeParameterNode(self):
-        """Follow this scene's parameter node, with the first volume chosen where none is."""
-        self.setParameterNode(self.logic.getParameterNode())
-        if self._parameterNode.inputVolume is None:
-            self._parameterNode.inputVolume = self.logic.firstSuitableVolume()
+        """Follow this scene's settings, with the first volume chosen where none is."""
+        self.cursor.start()
+        volume = self.logic.currentInput() or self.logic.firstSuitableVolume()
+        self.setParameterNode(self.logic.parameterNodeOf(volume))
+
+    def onInputChanged(self, node):
+        """Another volume: its own settings."""
+        if self._parameterNode is not None and not self._isUpdating:
+            self.setParameterNode(self.logic.parameterNodeOf(node))
 
     def setParameterNode(self, parameterNode):
         """Bind the widgets to `parameterNode` (None: to nothing)."""
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateButton)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
         self._parameterNode = parameterNode
+        self._recognised = None
         if self._parameterNode is not None:
+            self._isUpdating = True
+            try:
+                self.ui.inputSelector.setCurrentNode(parameterNode.inputVolume)
+            finally:
+                self._isUpdating = False
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateButton)
-            self.updateButton()
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
+            self.updatePanel()
 
-    def updateButton(self, caller=None, event=None):
-        """Restore needs an input; Cancel is always possible."""
-        busy = self.logic.busy
-        self.ui.restoreButton.text = _("Cancel") if busy else _("Restore")
-        hasInput = self._parameterNode is not None and self._parameterNode.inputVolume is not None
-        self.ui.restoreButton.enabled = busy or hasInput
-        self.ui.progressBar.visible = busy
-        for widget in (self.ui.inputSelector, self.ui.taskSelector, self.ui.deviceSelector):
+    def updatePanel(self, caller=None, event=None):
+        """Make everything show what the parameter node says; called whenever that changes."""
+        parameters, busy = self._parameterNode, self.logic.busy
+        recognised = self.updateRecognition()
+        ui = self.ui
+        ui.restoreButton.text = _("Cancel") if busy else _("Restore")
+        ui.restoreButton.enabled = busy or recognised
+        ui.previewButton.enabled = not busy and recognised and hasViews()
+        ui.previewButton.text = _("Hide preview") if self.comparison.preview.isShown else _("Preview this slice")
+        ui.progressBar.visible = busy
+        for widget in (ui.inputSelector, ui.taskSelector, ui.regionSection, ui.advancedSection):
             widget.enabled = not busy
+        ui.strengthSlider.enabled = parameters is not None and parameters.differenceVolume is not None
+        self.region.update(parameters)
+        self.report.update(parameters)
+        self.advanced.update(parameters)
+        self.applyStrength()
+        self.comparison.update(parameters)
+
+    def updateRecognition(self):
+        """Say what the input was taken for, or why it cannot be restored; returns whether it can."""
+        parameters = self._parameterNode
+        volume = parameters.inputVolume if parameters is not None else None
+        if volume is None:
+            self._recognised = None
+            self.ui.recognisedLabel.text = _("Choose a CT or MR volume.")
+            return False
+        image = volume.GetImageData()
+        key = (volume.GetID(), image.GetMTime() if image is not None else 0, parameters.task)
+        if self._recognised is None or self._recognised[0] != key:
+            labels = {task.value: task.label() for task in Task}
+            try:
+                self.ui.recognisedLabel.text = recognise(volume, parameters.task.value, labels).line
+                self._recognised = key, True
+            except UserError as error:
+                self.ui.recognisedLabel.text = error.message
+                self._recognised = key, False
+        return self._recognised[1]
+
+    def applyStrength(self):
+        """Blend original and restored volume as the slider says."""
+        parameters = self._parameterNode
+        if parameters is None or parameters.restoredVolume is None or parameters.differenceVolume is None:
+            self._blend = None
+            return
+        nodes = parameters.inputVolume, parameters.restoredVolume, parameters.differenceVolume
+        if self._blend is None or not self._blend.fits(*nodes):
+            self._blend = StrengthBlend(*nodes)
+        self._blend.apply(parameters.strength / 100)
 
     def onRestoreButton(self, checked=False):
         """Restore, or Cancel while it runs."""
         if self.logic.busy:
             self.cancel(_("Cancelled. The scene is as it was."))
             return
+        self.comparison.preview.hide()
+        self.start(None)
+
+    def onPreviewButton(self, checked=False):
+        """Restore the slice that is seen, or take the preview away again."""
+        if self.comparison.preview.isShown:
+            self.comparison.preview.hide()
+            self.updatePanel()
+            return
+        view = activeSliceNode(self.cursor.sliceNode())
+        if view is None:
+            self.showFailed(_("There is no slice view: choose a layout with one, then click Preview again."))
+            return
+        self.start(acquisitionSliceAt(self._parameterNode.inputVolume, rasCenter(view)))
+
+    def start(self, sliceIndex):
+        """Restore the volume, or with an index one slice of it."""
         self.showStatus(_("Starting..."))
         self.showBusyBar(0, 0)
         parameters = self._parameterNode
         try:
-            self.logic.startRestoration(parameters.inputVolume, parameters.task, parameters.device)
+            self.logic.startRestoration(
+                parameters.inputVolume,
+                parameters.task,
+                parameters.device,
+                sliceIndex,
+                parameters.referenceVolume,
+                **optionsOf(parameters),
+                **regionOptions(parameters),
+            )
         except Exception as error:
             self.showFailed(userMessage(error))
-        self.updateButton()
+        self.updatePanel()
+
+    def onRestoreKey(self):
+        """Ctrl+Return."""
+        if not self.logic.busy and self.ui.restoreButton.enabled:
+            self.onRestoreButton()
+
+    def onCancelKey(self):
+        """Esc."""
+        self.cancel(_("Cancelled. The scene is as it was."))
 
     def cancel(self, message):
         """Give a running restoration up; says `message` if there was one."""
         if self.logic.busy:
             self.logic.cancelRestoration()
             self.showStatus(message)
-            self.updateButton()
+            self.updatePanel()
 
     def showProgress(self, event):
         """`event`: worker.messages.ProgressEvent."""
         self.showBusyBar(event.done, event.total)
         self.showStatus(progressText(event))
 
-    def showFinished(self, nodes, report):
-        """`nodes`: name -> result node."""
-        self.updateButton()
-        text = _("Restored as '{name}' in {seconds:.0f} s on {device}.").format(
-            name=nodes["restored"].GetName(), seconds=report.get("worker_seconds", 0), device=report.get("device", "?")
-        )
-        self.showStatus("\n".join([text, *(str(warning) for warning in report.get("warnings", []))]))
+    def showFinished(self, inputVolume, nodes, report):
+        """`nodes`: name -> result node. The first result is shown side by side; later ones as the user has chosen."""
+        parameters = self.logic.parameterNodeOf(inputVolume, makeCurrent=False)
+        isFirst = parameters.restoredVolume is None
+        with slicer.util.NodeModify(parameters.parameterNode):
+            for name, node in nodes.items():
+                setattr(parameters, f"{name}Volume", node)
+            parameters.report = json.dumps(report)
+            parameters.strength = 100.0
+            if isFirst and parameters.compareMode is CompareMode.OFF and hasViews():
+                parameters.compareMode = CompareMode.SIDE_BY_SIDE
+        self.updatePanel()
+        self.showStatus(finishedText(nodes, report))
+
+    def showPreview(self, node, report):
+        """`node`: one restored slice."""
+        self.comparison.showPreview(node)
+        self.updatePanel()
+        self.showStatus(_("This slice, restored in {seconds:.1f} s.").format(seconds=report.get("worker_seconds", 0)))
 
     def showFailed(self, message):
         """`message`: one sentence; the scene is as it was."""
-        self.updateButton()
+        self.updatePanel()
         self.showStatus(message)
         logging.error(message)
 
@@ -227,15 +354,18 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
     """Runs one restoration at a time in the worker process; usable without the panel.
 
-    onProgress(event), onFinished(nodes, report) and onFailed(message) are called from Slicer's event loop; leave what
-    you do not need.  defaultOptions holds fields of restoration.options.RestorationOptions for every run, such as
-    {"samples": 8} or {"model": "/path/to/my.safetensors"}.
+    onProgress(event), onFinished(inputVolume, nodes, report), onPreview(node, report) and onFailed(message) are called
+    from Slicer's event loop; leave what you do not need.  defaultOptions holds fields of
+    restoration.options.RestorationOptions that win over what is asked for, such as {"model": "/path/to/my.safetensors"}.
     """
+
+    INPUT_ROLE = "LRformerSlicerInput"
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
         self.onProgress: Callable = lambda event: None
-        self.onFinished: Callable = lambda nodes, report: None
+        self.onFinished: Callable = lambda inputVolume, nodes, report: None
+        self.onPreview: Callable = lambda node, report: None
         self.onFailed: Callable = lambda message: None
         self.defaultOptions = {}
         self._client = None
@@ -245,8 +375,46 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
         self._timer.connect("timeout()", self.poll)
 
     def getParameterNode(self):
-        """The scene's LRformerSlicerParameterNode."""
-        return LRformerSlicerParameterNode(super().getParameterNode())
+        """The settings of the volume chosen last (LRformerSlicerParameterNode)."""
+        return self.parameterNodeOf(self.currentInput())
+
+    def currentInput(self):
+        """The volume chosen last in this scene, or None."""
+        return super().getParameterNode().GetNodeReference(self.INPUT_ROLE)
+
+    def parameterNodeOf(self, inputVolume, makeCurrent=True):
+        """The settings of `inputVolume`, made when first asked for; None has the defaults.
+
+        A new volume takes over what is no matter of the volume: device, prior network, files.
+        """
+        chosen = super().getParameterNode()
+        previous = self._settingsNode(chosen.GetNodeReference(self.INPUT_ROLE)) or chosen
+        if makeCurrent and chosen.GetNodeReference(self.INPUT_ROLE) != inputVolume:
+            chosen.SetNodeReferenceID(self.INPUT_ROLE, inputVolume.GetID() if inputVolume is not None else None)
+        if inputVolume is None:
+            return LRformerSlicerParameterNode(chosen)
+        node = self._settingsNode(inputVolume)
+        if node is not None:
+            return LRformerSlicerParameterNode(node)
+        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+        node.UnRegister(None)
+        node.SetName(_("LRformer settings of {name}").format(name=inputVolume.GetName()))
+        node.SetHideFromEditors(True)
+        node = slicer.mrmlScene.AddNode(node)
+        node.SetNodeReferenceID(self.INPUT_ROLE, inputVolume.GetID())
+        parameters, pattern = LRformerSlicerParameterNode(node), LRformerSlicerParameterNode(previous)
+        for name in DEFAULTS:
+            setattr(parameters, name, getattr(pattern, name))
+        parameters.inputVolume = inputVolume
+        return parameters
+
+    def _settingsNode(self, inputVolume):
+        chosen = super().getParameterNode()
+        if inputVolume is not None:
+            for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode"):
+                if node is not chosen and node.GetNodeReference(self.INPUT_ROLE) is inputVolume:
+                    return node
+        return None
 
     @property
     def busy(self):
@@ -255,9 +423,6 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
 
     def firstSuitableVolume(self):
         """The first volume in the scene that can be restored, or None."""
-        from LRformerSlicerLib.errors import UserError
-        from LRformerSlicerLib.scene.volume_input import checkInput
-
         for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
             try:
                 checkInput(node)
@@ -266,16 +431,21 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
             return node
         return None
 
-    def startRestoration(self, inputVolume, task=Task.AUTOMATIC, device=Device.AUTOMATIC, **options):
+    def startRestoration(
+        self,
+        inputVolume,
+        task=Task.AUTOMATIC,
+        device=Device.AUTOMATIC,
+        sliceIndex=None,
+        referenceVolume=None,
+        **options,
+    ):
         """Check the input, ask for missing packages, start; returns at once.
 
-        options: as defaultOptions, for this run.
+        sliceIndex: restore only this slice along the acquisition's slice axis, as a preview; referenceVolume: measure
+        the result against it; options: fields of restoration.options.RestorationOptions.
         Raises UserError with one sentence for the user; the scene is then untouched.
         """
-        from LRformerSlicerLib.errors import UserError
-        from LRformerSlicerLib.scene.dependencies import ensureDependencies
-        from LRformerSlicerLib.scene.restoration_job import RestorationJob
-        from LRformerSlicerLib.scene.volume_input import checkInput
         from LRformerSlicerLib.worker.client import WorkerClient
 
         if self.busy:
@@ -284,8 +454,9 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
         ensureDependencies()
         if self._client is None:
             self._client = WorkerClient()
-        allOptions = {**self.defaultOptions, "task": task.value, "device": device.value, **options}
-        job = RestorationJob(self._client, inputVolume, allOptions, slicer.app.temporaryPath)
+        allOptions = {"task": task.value, "device": device.value, **options, **self.defaultOptions}
+        folder = slicer.app.temporaryPath
+        job = RestorationJob(self._client, inputVolume, allOptions, folder, sliceIndex, referenceVolume)
         job.start()
         self._job = job
         self._timer.start()
@@ -294,6 +465,10 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
         """Pass on what the worker said since the last call."""
         from LRformerSlicerLib.worker.messages import DoneEvent, ErrorEvent, ProgressEvent, WarningEvent
 
+        if self._job is not None and self._job.inputNode.GetScene() is None:
+            self.cancelRestoration()
+            self.onFailed(_("The input volume was deleted meanwhile: load it again, then restore it."))
+            return
         for event in self._client.poll() if self._client is not None else []:
             if self._job is None or event.id not in ("", self._job.requestId):
                 continue
@@ -329,43 +504,21 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
         return job
 
     def _finish(self, report):
+        job = self._end()
         try:
-            nodes = self._end().finish()
+            nodes = job.finish()
         except Exception as error:
             self.onFailed(userMessage(error))
             return
+        if job.kind == "preview":
+            self.onPreview(nodes["preview"], report)
+            return
+        if "difference" in nodes:
+            nodes["difference"].SetAttribute("LRformerSlicer.Unit", report.get("change", {}).get("unit", ""))
         selection = slicer.app.applicationLogic().GetSelectionNode()
         selection.SetActiveVolumeID(nodes["restored"].GetID())
         slicer.app.applicationLogic().PropagateVolumeSelection(0)
-        self.onFinished(nodes, report)
-
-
-def userMessage(error):
-    """One sentence for the user; an error that is not meant for users goes into the log with its traceback."""
-    from LRformerSlicerLib.errors import UserError
-
-    if isinstance(error, UserError):
-        return error.message
-    logging.error("Restoration failed", exc_info=error)
-    return _(
-        "The restoration failed unexpectedly ({error}): please report it with the messages in the Python console."
-    ).format(error=f"{type(error).__name__}: {error}")
-
-
-def progressText(event):
-    """`event` (worker.messages.ProgressEvent) as one line for a person."""
-    stages = {
-        "load": _("Loading the network"),
-        "prior": _("Finding structures"),
-        "restore": _("Restoring"),
-        "write": _("Saving the result"),
-    }
-    text = stages.get(event.stage, event.stage.capitalize())
-    if event.total > 0:
-        text = _("{stage}: {done} of {total}").format(stage=text, done=event.done, total=event.total)
-    if event.seconds_left is not None:
-        text = _("{text}, about {seconds:.0f} s left").format(text=text, seconds=event.seconds_left)
-    return text
+        self.onFinished(job.inputNode, nodes, report)
 
 
 class LRformerSlicerTest(ScriptedLoadableModuleTest):
@@ -397,8 +550,6 @@ class LRformerSlicerTest(ScriptedLoadableModuleTest):
         """A constant volume is refused with a sentence."""
         import numpy as np
 
-        from LRformerSlicerLib.errors import UserError
-
         volume = slicer.util.addVolumeFromArray(np.zeros((3, 32, 32), np.int16))
         volume.CreateDefaultDisplayNodes()
         with self.assertRaisesRegex(UserError, "same value"):
@@ -412,7 +563,7 @@ class LRformerSlicerTest(ScriptedLoadableModuleTest):
         noiseBefore = slicer.util.arrayFromVolume(volume)[flatRegion].std()
         logic = LRformerSlicerLogic()
         finished, failed = {}, []
-        logic.onFinished = lambda nodes, report: finished.update(nodes)
+        logic.onFinished = lambda inputVolume, nodes, report: finished.update(nodes)
         logic.onFailed = failed.append
         try:
             logic.startRestoration(volume, Task.CT_DENOISE, Device.AUTOMATIC)

@@ -54,7 +54,7 @@ def test_a_click_on_restore_ends_with_the_result_in_the_scene(panel, open_volume
     )
     assert panel.ui.restoreButton.text == "Restore" and panel.ui.restoreButton.enabled
     assert not panel.ui.progressBar.visible
-    assert any(text.startswith("Restoring: 3 of 3") for text in progress), progress
+    assert any(text.startswith("Restoring: slice 3 of 3") for text in progress), progress
     active = slicer.app.applicationLogic().GetSelectionNode().GetActiveVolumeID()
     assert active == slicer.util.getNode("Thorax restored*").GetID()
 
@@ -134,7 +134,7 @@ def test_closing_the_module_leaves_no_process(host, panel, open_volume, wait_for
 
     second = host.openModule(Path(panel.resourcePath("")).parent / "LRformerSlicer.py")
     second.logic.defaultOptions = dict(panel.logic.defaultOptions)
-    open_volume(slices=400)
+    second.ui.inputSelector.setCurrentNode(open_volume(slices=400))
     second.ui.restoreButton.click()
     wait_for(lambda: second.ui.statusLabel.text.startswith("Restoring: "))
     process = worker_of(second)

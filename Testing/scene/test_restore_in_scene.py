@@ -11,7 +11,7 @@ import pytest
 from LRformerSlicerLib.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RESULTS = {"restored", "prior", "uncertainty", "consistency"}
+RESULTS = {"restored", "prior", "uncertainty", "consistency", "difference"}
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def restore(panel, wait_for):
         import LRformerSlicer
 
         finished, failed = [], []
-        panel.logic.onFinished = lambda nodes, report: finished.append((nodes, report))
+        panel.logic.onFinished = lambda inputVolume, nodes, report: finished.append((nodes, report))
         panel.logic.onFailed = failed.append
         task = options.pop("task", LRformerSlicer.Task.CT_DENOISE)
         panel.logic.startRestoration(node, task, LRformerSlicer.Device.CPU, **options)
@@ -315,7 +315,7 @@ def test_slicers_own_process_never_loads_torch(host, checkpoints, tmp_path):
         "node = slicer.util.addVolumeFromArray(voxels.astype('i2'))\n"
         "node.CreateDefaultDisplayNodes()\n"
         "panel.logic.defaultOptions = {'model': sys.argv[2], 'prior': 'none', 'device': 'cpu'}\n"
-        "panel._parameterNode.inputVolume = node\n"
+        "panel.ui.inputSelector.setCurrentNode(node)\n"
         "panel.ui.restoreButton.click()\n"
         "while panel.logic.busy: slicer.app.processEvents(); time.sleep(0.01)\n"
         "print(panel.ui.statusLabel.text)\n"

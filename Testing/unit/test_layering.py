@@ -25,6 +25,7 @@ LAYER = {
     "worker": 3,
     "command_line": 4,
     "scene": 4,
+    "panel": 5,
     "__main__": 5,
 }
 """A package imports from packages of lower layers and from itself only."""
@@ -103,8 +104,8 @@ def test_a_package_imports_only_what_lies_below_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", library_files(), ids=relative_name)
-def test_only_the_scene_knows_slicer(path: Path) -> None:
-    if layer_name(path) != "scene":
+def test_only_scene_and_panel_know_slicer(path: Path) -> None:
+    if layer_name(path) not in ("scene", "panel"):
         assert not roots(imports(path)) & ONLY_IN_SLICER
 
 
@@ -121,6 +122,9 @@ def files_of_slicers_process() -> list[Path]:
         LIBRARY / "worker" / "client.py",
         LIBRARY / "worker" / "messages.py",
         *(LIBRARY / "scene").glob("*.py"),
+        *(LIBRARY / "panel").glob("*.py"),
+        # What these import of the engine decides by numbers alone.
+        *(LIBRARY / "restoration" / f"{name}.py" for name in ("options", "intensity", "slicing", "tasks")),
         MODULE_FOLDER / "LRformerSlicer.py",
     ]
 
@@ -140,6 +144,7 @@ def test_what_slicers_process_imports_of_the_worker_loads_no_torch() -> None:
     program = (
         "import sys, LRformerSlicerLib, LRformerSlicerLib.errors\n"
         "import LRformerSlicerLib.worker.client, LRformerSlicerLib.worker.messages\n"
+        "import LRformerSlicerLib.restoration.slicing, LRformerSlicerLib.restoration.tasks\n"
         f"print(sorted(set(sys.modules) & {HEAVY!r}))"
     )
     environment = dict(os.environ, PYTHONPATH=str(MODULE_FOLDER))

@@ -21,22 +21,43 @@ from LRformerSlicerLib.scene.volume_input import modalityOf, writeVolume
 from LRformerSlicerLib.scene.volume_output import addResultNodes
 from LRformerSlicerLib.worker.client import WorkerClient
 
-RESULTS = ("restored", "prior", "uncertainty", "consistency")
+RESULTS = {"restore": ("restored", "prior", "uncertainty", "consistency", "difference"), "preview": ("restored",)}
+"""Which images a kind of job is asked for."""
 
 
 class RestorationJob:
     """Holds what one job needs until it is finished or given up; changes the scene in `finish` only.
 
-    The input must have passed volume_input.checkInput.
+    The input must have passed volume_input.checkInput.  sliceIndex: which slice to restore, for a preview of that slice
+    alone; None restores the volume.  referenceNode: a volume to measure the result against.
     """
 
-    def __init__(self, client: WorkerClient, inputNode, options: Mapping[str, Any], temporaryFolder: str) -> None:
+    def __init__(
+        self,
+        client: WorkerClient,
+        inputNode,
+        options: Mapping[str, Any],
+        temporaryFolder: str,
+        sliceIndex: int | None = None,
+        referenceNode=None,
+    ) -> None:
         self._client = client
+        self._sliceIndex, self._referenceNode = sliceIndex, referenceNode
         self._inputNode = inputNode
         self._options = dict(options)
         self._temporaryFolder = temporaryFolder
         self._folder: Path | None = None
         self.requestId = ""
+
+    @property
+    def kind(self) -> str:
+        """The worker's word for the job: "restore" or "preview"."""
+        return "restore" if self._sliceIndex is None else "preview"
+
+    @property
+    def inputNode(self):
+        """The volume that is restored."""
+        return self._inputNode
 
     def start(self) -> None:
         """Write the input into a folder of its own and send the job. Raises UserError, and then nothing is left."""
@@ -52,8 +73,18 @@ class RestorationJob:
         try:
             inputPath = self._folder / "input.nrrd"
             writeVolume(self._inputNode, inputPath)
+            referencePath = ""
+            if self._referenceNode is not None:
+                referencePath = self._folder / "reference.nrrd"
+                writeVolume(self._referenceNode, referencePath)
             self.requestId = self._client.submit(
-                "restore", inputPath, self._resultFiles(), self._options, modality=modalityOf(self._inputNode)
+                self.kind,
+                inputPath,
+                self._resultFiles(),
+                self._options,
+                slice=self._sliceIndex,
+                modality=modalityOf(self._inputNode),
+                reference=referencePath,
             )
         except BaseException:
             self.discard()
@@ -64,7 +95,8 @@ class RestorationJob:
         try:
             if not slicer.mrmlScene.IsNodePresent(self._inputNode):
                 raise UserError(_("The input volume was deleted meanwhile: load it again, then restore it."))
-            return addResultNodes(self._inputNode, self._resultFiles())
+            files = self._resultFiles()
+            return addResultNodes(self._inputNode, files if self.kind == "restore" else {"preview": files["restored"]})
         finally:
             self.discard()
 
@@ -75,4 +107,4 @@ class RestorationJob:
             self._folder = None
 
     def _resultFiles(self) -> dict[str, Path]:
-        return {name: self._folder / f"{name}.nrrd" for name in RESULTS}
+        return {name: self._folder / f"{name}.nrrd" for name in RESULTS[self.kind]}

@@ -17,6 +17,7 @@ import vtk.util.numpy_support
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.scene.colors import divergingColors, sequentialColors
 from LRformerSlicerLib.scene.volume_input import LPS_FROM_RAS, ijkToRas
 
 GEOMETRY_TOLERANCE_MM = 1e-3
@@ -34,9 +35,9 @@ GREY_ID = "vtkMRMLColorTableNodeGrey"
 def addResultNodes(inputNode, files: dict[str, Path]) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
     """Make one volume node per result file, named after the input, in its study and under its parent transform.
 
-    files: "restored", "prior", "uncertainty", "consistency", "difference" -> path.  The restored volume keeps the
-    input's voxel type, window/level and colours; the others are float maps.  Raises UserError for a file that cannot
-    be read, and whatever else happens leaves no new node behind.
+    files: "restored", "prior", "uncertainty", "consistency", "difference", "preview" -> path.  Restored volume and
+    preview keep the input's voxel type, window/level and colours; the others are float maps.  Raises UserError for a
+    file that cannot be read, and whatever else happens leaves no new node behind.
     """
     nodes = {}
     with nothingLeftBehindOnError():
@@ -44,13 +45,16 @@ def addResultNodes(inputNode, files: dict[str, Path]) -> dict[str, slicer.vtkMRM
             image = _readImage(path)
             label = _("{input} {result}").format(input=inputNode.GetName(), result=_resultLabel(name))
             node = _addVolumeNode(label, image, inputNode)
-            if name == "restored":
+            if name in ("restored", "preview"):
                 _setVoxels(node, image, inputNode.GetImageData().GetScalarType())
                 _showAsInput(node, inputNode)
             else:
                 _setVoxels(node, image, vtk.VTK_FLOAT)
                 _showAsMap(node, isSigned=name == "difference")
-            _placeBeside(node, inputNode)
+            if name == "preview":
+                node.SetSaveWithScene(False)  # gone as soon as something else is shown
+            else:
+                _placeBeside(node, inputNode)
             nodes[name] = node
     return nodes
 
@@ -84,6 +88,7 @@ def nodeIds() -> list[str]:
 def _resultLabel(name: str) -> str:
     return {
         "restored": _("restored"),
+        "preview": _("preview"),
         "prior": _("prior"),
         "consistency": _("consistency"),
         "uncertainty": _("uncertainty"),
@@ -174,8 +179,8 @@ def _showAsMap(node, isSigned: bool) -> None:
     upper = float(np.percentile(values, MAP_PERCENTILE)) if values.size else 1.0
     display = node.GetDisplayNode()
     display.SetWindowLevelMinMax(-upper if isSigned else 0.0, upper)
-    colors = None if isSigned else slicer.mrmlScene.GetFirstNodeByName("Inferno")
-    display.SetAndObserveColorNodeID(colors.GetID() if colors else GREY_ID)
+    colors = divergingColors() if isSigned else sequentialColors()
+    display.SetAndObserveColorNodeID(colors.GetID())
 
 
 def _placeBeside(node, inputNode) -> None:

@@ -1,0 +1,70 @@
+"""Advanced: the choices that the first click does without, and the folder of the models."""
+
+from pathlib import Path
+
+import qt
+from slicer.i18n import tr as _
+
+from LRformerSlicerLib.panel.choices import Device, Prior
+
+MODELS_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Models"
+DEFAULTS = {
+    "device": Device.AUTOMATIC,
+    "prior": Prior.LITE_MEDSAM,
+    "samples": 4,
+    "seed": 0,
+    "medsamCheckpoint": "",
+    "modelFile": "",
+}
+
+
+class Advanced:
+    """The buttons of the section; its other widgets are bound to the parameter node by name."""
+
+    def __init__(self, ui) -> None:
+        self._ui = ui
+        self._parameters = None
+        ui.openModelFolderButton.connect("clicked(bool)", self.onOpenFolder)
+        ui.restoreDefaultsButton.connect("clicked(bool)", self.onRestoreDefaults)
+        ui.chooseMedsamButton.connect("clicked(bool)", self.onChooseMedsam)
+        ui.chooseModelButton.connect("clicked(bool)", self.onChooseModel)
+        ui.openModelFolderButton.toolTip = _(
+            "Shows the folder of the shipped weights and their cards: {folder}."
+        ).format(folder=MODELS_FOLDER)
+
+    def update(self, parameters) -> None:
+        """Follow `parameters`."""
+        self._parameters = parameters
+
+    def onOpenFolder(self, checked=False) -> None:
+        """Show the folder in the system's file manager."""
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(MODELS_FOLDER)))
+
+    def onRestoreDefaults(self, checked=False) -> None:
+        """Everything in this section as it comes."""
+        if self._parameters is not None:
+            for name, value in DEFAULTS.items():
+                setattr(self._parameters, name, value)
+
+    def onChooseMedsam(self, checked=False) -> None:
+        """Name the file of MedSAM's weights."""
+        self._choose("medsamCheckpoint", _("MedSAM checkpoint (medsam_vit_b.pth)"), "PyTorch (*.pth)")
+
+    def onChooseModel(self, checked=False) -> None:
+        """Name a model file of one's own."""
+        self._choose("modelFile", _("Model for the restoration"), "safetensors (*.safetensors)")
+
+    def _choose(self, parameterName, title, filters) -> None:
+        path = qt.QFileDialog.getOpenFileName(self._ui.restoreDefaultsButton, title, "", filters)
+        if path and self._parameters is not None:
+            setattr(self._parameters, parameterName, path)
+
+
+def optionsOf(parameters) -> dict:
+    """The fields of restoration.options.RestorationOptions that this section sets."""
+    options = {"prior": parameters.prior.value, "samples": parameters.samples, "seed": parameters.seed}
+    if parameters.medsamCheckpoint.strip():
+        options["medsam_checkpoint"] = parameters.medsamCheckpoint.strip()
+    if parameters.modelFile.strip():
+        options["model"] = parameters.modelFile.strip()
+    return options

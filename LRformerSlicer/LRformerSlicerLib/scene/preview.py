@@ -1,0 +1,46 @@
+"""One restored slice, shown in place over the original until something else is shown."""
+
+from __future__ import annotations
+
+import slicer
+
+from LRformerSlicerLib.scene.views import ViewContents, compositeNode, sliceNodes
+
+
+class PreviewLayer:
+    """Holds the preview's volume, one slice thick, as the foreground of the slice views."""
+
+    def __init__(self) -> None:
+        self._before: ViewContents | None = None
+        self._nodeId: str | None = None
+
+    @property
+    def isShown(self) -> bool:
+        """Whether a preview is to be seen."""
+        return self._nodeId is not None
+
+    def show(self, previewNode) -> None:
+        """Show `previewNode` in every slice view in place of an earlier preview."""
+        self.hide()
+        nodes = sliceNodes()
+        self._before, self._nodeId = ViewContents(nodes), previewNode.GetID()
+        for node in nodes:
+            composite = compositeNode(node)
+            composite.SetForegroundVolumeID(previewNode.GetID())
+            composite.SetForegroundOpacity(1.0)
+
+    def hide(self) -> None:
+        """Take the preview away, from the scene too; the views are as they were."""
+        if self._before is not None:
+            self._before.restoreOverlays()
+        node = slicer.mrmlScene.GetNodeByID(self._nodeId) if self._nodeId else None
+        if node is not None:
+            display = node.GetDisplayNode()
+            slicer.mrmlScene.RemoveNode(node)
+            if display is not None and slicer.mrmlScene.IsNodePresent(display):
+                slicer.mrmlScene.RemoveNode(display)
+        self._before, self._nodeId = None, None
+
+    def forget(self) -> None:
+        """The scene is closed, and the preview with it."""
+        self._before, self._nodeId = None, None
