@@ -68,8 +68,9 @@ def _foreground_threshold(after: np.ndarray, change: np.ndarray) -> float:
 
 
 def _patches(after: np.ndarray, change: np.ndarray, modality: str, threshold: float) -> list[dict]:
-    """The flattest patches of the original, at most one a slice, in the order of the slices."""
+    """The flattest patches of the original, spread over the slices and without overlap, in the order of the slices."""
     count = after.shape[0]
+    each = -(-PATCHES // min(count, SLICES_SEARCHED))
     candidates = []
     for index in np.unique(np.linspace(0, count - 1, min(count, SLICES_SEARCHED)).astype(int)):
         original = np.nan_to_num(after[index].astype(np.float64) - change[index])
@@ -81,10 +82,12 @@ def _patches(after: np.ndarray, change: np.ndarray, modality: str, threshold: fl
         flat = np.where((lowest > low) & (highest < high), highest - lowest, np.inf)
         edge = PATCH_PIXELS
         flat[:edge], flat[-edge:], flat[:, :edge], flat[:, -edge:] = np.inf, np.inf, np.inf, np.inf
-        place = int(np.argmin(flat))
-        row, column = divmod(place, flat.shape[1])
-        if np.isfinite(flat[row, column]):
+        for _ in range(each):
+            row, column = divmod(int(np.argmin(flat)), flat.shape[1])
+            if not np.isfinite(flat[row, column]):
+                break
             candidates.append((float(flat[row, column]), int(index), row, column))
+            flat[max(row - edge, 0) : row + edge, max(column - edge, 0) : column + edge] = np.inf
     chosen = sorted(sorted(candidates)[:PATCHES], key=lambda candidate: candidate[1])
     return [_patch(after, change, number + 1, *candidate[1:]) for number, candidate in enumerate(chosen)]
 

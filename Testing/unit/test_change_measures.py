@@ -1,0 +1,90 @@
+"""The figures of the report, against phantoms whose noise, shift and largest change are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LRformerSlicerLib.worker.change_measures import PATCH_PIXELS, measure_change
+
+
+def phantom(slices: int = 6, noise_hu: float = 20.0, kept: float = 0.5, shift_hu: float = 3.0):
+    """Original and restored: a body of 50 HU in air whose noise is reduced to `kept` and shifted."""
+    y, x = np.mgrid[0:96, 0:96] - 47.5
+    body = x**2 + y**2 < 40**2
+    clean = np.where(body, 50.0, -1000.0)
+    noise = np.random.default_rng(0).normal(0, noise_hu, (slices, 96, 96))
+    original = clean + noise
+    restored = clean + kept * noise + shift_hu * body
+    images = []
+    for array in (restored, restored - original):
+        image = sitk.GetImageFromArray(array.astype(np.float32))
+        image.SetSpacing((0.7, 0.7, 3.0))
+        image.SetOrigin((-30, 10, 5))
+        images.append(image)
+    return images, body
+
+
+def test_noise_and_shift_are_those_of_the_phantom():
+    (restored, difference), _body = phantom()
+    figures = measure_change(restored, difference, "CT")
+    assert figures["noise_sd_before"] == pytest.approx(20, rel=0.1)
+    assert figures["noise_sd_after"] == pytest.approx(10, rel=0.1)
+    assert figures["mean_shift"] == pytest.approx(3, abs=0.3)
+    assert figures["unit"] == "HU"
+
+
+@pytest.mark.parametrize("slices", [1, 2, 6, 40])
+def test_five_patches_lie_in_the_body_and_apart(slices):
+    (restored, difference), body = phantom(slices)
+    patches = measure_change(restored, difference, "CT")["patches"]
+    assert [patch["name"] for patch in patches] == [f"Patch {number}" for number in range(1, 6)]
+    places = [np.round(restored.TransformPhysicalPointToIndex(patch["center_lps_mm"])) for patch in patches]
+    for column, row, _slice in places:
+        assert body[row, column]
+    for one in range(5):
+        for other in range(one):
+            apart = np.abs(np.subtract(places[one], places[other]))
+            assert apart[2] > 0 or max(apart[:2]) >= PATCH_PIXELS
+
+
+def test_a_slow_slope_is_no_noise():
+    (restored, difference), _body = phantom(noise_hu=5.0)
+    slope = sitk.GetImageFromArray(np.broadcast_to(np.linspace(-40, 40, 96), (6, 96, 96)).astype(np.float32))
+    slope.CopyInformation(restored)
+    assert measure_change(restored + slope, difference, "CT")["noise_sd_before"] == pytest.approx(5, rel=0.15)
+
+
+@pytest.mark.parametrize("spacing", [(0.7, 0.7, 3.0), (3.0, 0.7, 0.7), (0.7, 3.0, 0.7)])
+def test_the_largest_change_is_found_where_it_is(spacing):
+    change = np.random.default_rng(1).normal(0, 1, (30, 40, 50)).astype(np.float32)
+    change[11, 22, 33] = -250
+    restored = sitk.GetImageFromArray((change + 40).astype(np.float32))
+    difference = sitk.GetImageFromArray(change)
+    for image in (restored, difference):
+        image.SetSpacing(spacing)
+        image.SetOrigin((7, -3, 20))
+        image.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1))
+    figures = measure_change(restored, difference, "CT")
+    assert figures["largest_change"] == -250
+    assert restored.TransformPhysicalPointToIndex(figures["largest_change_lps_mm"]) == (33, 22, 11)
+
+
+def test_what_is_changed_clearly_is_counted():
+    (restored, difference), body = phantom(kept=1.0, shift_hu=0.0)
+    array = sitk.GetArrayFromImage(difference)
+    array[:, 40:56, 40:56] = 200
+    changed = sitk.GetImageFromArray(array)
+    changed.CopyInformation(difference)
+    share = measure_change(restored + changed, changed, "CT")["share_clearly_changed"]
+    assert share == pytest.approx(256 / body.sum(), rel=0.02)
+
+
+def test_mr_has_no_unit_and_a_volume_without_a_flat_patch_has_no_noise():
+    noise = np.random.default_rng(2).uniform(0, 900, (3, 20, 20)).astype(np.float32)
+    image = sitk.GetImageFromArray(noise)
+    figures = measure_change(image, sitk.GetImageFromArray(np.ones_like(noise)), "MR")
+    assert figures["unit"] == "" and figures["patches"] == [] and figures["noise_sd_before"] is None
+    assert figures["share_clearly_changed"] is None
+    assert figures["mean_shift"] == pytest.approx(1)
