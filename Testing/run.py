@@ -1,9 +1,10 @@
-"""The project's two commands, for a machine that has Python and nothing else.
+"""The project's commands, for a machine that has Python and nothing else.
 
     python3 Testing/run.py demo     restores a real CT slice (and an MR template) and shows what came of it
     python3 Testing/run.py test     runs every test; further arguments go to pytest
+    python3 Testing/run.py screenshots   makes the pictures of the panel in Resources/Screenshots anew
 
-Both first make ``.venv`` in the repository and install pinned packages into it, once.
+All first make ``.venv`` in the repository and install pinned packages into it, once.
 ``python3 Testing/run.py setup`` does only that; ``python3 Testing/run.py system-packages`` prints the Debian
 packages that the tests still need.
 """
@@ -33,13 +34,13 @@ def main(arguments):
     if command in ("-h", "--help"):
         print(__doc__.strip())
         return 0
-    if command not in ("demo", "test", "setup", "system-packages"):
-        return refuse(f'There is no command "{command}": use demo or test.')
+    if command not in ("demo", "test", "screenshots", "setup", "system-packages"):
+        return refuse(f'There is no command "{command}": use demo, test or screenshots.')
     if command == "system-packages":
         print(" ".join(system_libraries.missing_packages()))
         return 0
     try:
-        if command == "test":
+        if command in ("test", "screenshots"):
             system_libraries.check()
         python = environment.set_up(REPOSITORY)
     except (environment.SetUpError, system_libraries.MissingLibraries) as error:
@@ -48,6 +49,8 @@ def main(arguments):
         return run_demo(python, arguments[1:])
     if command == "test":
         return run_tests(python, arguments[1:])
+    if command == "screenshots":
+        return run_screenshots(python)
     return 0
 
 
@@ -66,6 +69,11 @@ def run_tests(python, arguments):
     # Neither a screen nor a graphics card is needed, and a screen that is there shall not flicker.
     settings = dict(os.environ, QT_QPA_PLATFORM="offscreen", MPLBACKEND="Agg")
     return subprocess.call([str(python), "-m", "pytest"] + arguments, cwd=str(REPOSITORY), env=settings)
+
+
+def run_screenshots(python):
+    settings = dict(os.environ, QT_QPA_PLATFORM="offscreen")
+    return subprocess.call([str(python), str(REPOSITORY / "Testing" / "screenshots.py")], env=settings)
 
 
 if __name__ == "__main__":
