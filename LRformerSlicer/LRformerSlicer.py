@@ -356,7 +356,7 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
 
     onProgress(event), onFinished(inputVolume, nodes, report), onPreview(node, report) and onFailed(message) are called
     from Slicer's event loop; leave what you do not need.  defaultOptions holds fields of
-    restoration.options.RestorationOptions that win over what is asked for, such as {"model": "/path/to/my.safetensors"}.
+    restoration.options.RestorationOptions that win over what is asked for, such as {"model": "my.safetensors"}.
     """
 
     INPUT_ROLE = "LRformerSlicerInput"
@@ -522,7 +522,9 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
 
 
 class LRformerSlicerTest(ScriptedLoadableModuleTest):
-    """Self test: restores a generated phantom, and cancels; skips with a reason where torch is absent."""
+    """Self test: restores a generated phantom, overlays its uncertainty, and cancels; skips with a reason where torch
+    is absent.  The phantom is generated, and not downloaded, so that the test runs anywhere.
+    """
 
     LONGEST_RESTORATION_S = 300
 
@@ -544,6 +546,11 @@ class LRformerSlicerTest(ScriptedLoadableModuleTest):
         self.test_Restore()
         self.setUp()
         self.test_CancelLeavesSceneAsItWas()
+        if hasViews():
+            self.setUp()
+            self.test_OverlayLeavesViewsAsTheyWere()
+        else:
+            self.delayDisplay("Skipped the overlay: there are no views without a main window")
         self.delayDisplay("Test passed")
 
     def test_InputIsChecked(self):
@@ -593,6 +600,32 @@ class LRformerSlicerTest(ScriptedLoadableModuleTest):
             logic.close()
         self.assertFalse(logic.busy)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), nodesBefore)
+
+    def test_OverlayLeavesViewsAsTheyWere(self):
+        """A map over the views, with its legend; off, the views show what they showed."""
+        from LRformerSlicerLib.scene.overlay import Overlay
+        from LRformerSlicerLib.scene.views import compositeNode, sliceNodes
+
+        volume, _flatRegion = self.addPhantom()
+        slicer.util.setSliceViewerLayers(background=volume)
+        mapVolume = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(volume).clip(0, 100) / 100.0)
+        mapVolume.CreateDefaultDisplayNodes()
+        nodes = sliceNodes()
+        self.assertGreater(len(nodes), 0)
+        contents = [self.viewContents(compositeNode(node)) for node in nodes]
+        overlay = Overlay()
+        overlay.show(mapVolume, "Test map", nodes, 0.6, 0.05, False)
+        for node in nodes:
+            self.assertEqual(compositeNode(node).GetForegroundVolumeID(), mapVolume.GetID())
+        self.assertIsNotNone(slicer.modules.colors.logic().GetColorLegendDisplayNode(mapVolume))
+        overlay.hide()
+        self.assertEqual([self.viewContents(compositeNode(node)) for node in nodes], contents)
+        self.assertIsNone(slicer.modules.colors.logic().GetColorLegendDisplayNode(mapVolume))
+
+    def viewContents(self, composite):
+        """What a slice view shows, to be compared."""
+        volumes = composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID(), composite.GetLabelVolumeID()
+        return (*volumes, composite.GetForegroundOpacity(), composite.GetLabelOpacity())
 
     def addPhantom(self):
         """Three slices of a noisy water disc with a lesion (HU), and the index of a flat region in them."""

@@ -250,7 +250,8 @@ class MainWindow(QtWidgets.QWidget):
 
     def picture(self, path):
         """Save the whole window as a PNG."""
-        QtWidgets.QApplication.processEvents()
+        for _ in range(3):  # hidden widgets give their place away only with the next events
+            QtWidgets.QApplication.processEvents()
         if not self.grab().save(str(path)):
             raise OSError(f"{path} could not be written")
 

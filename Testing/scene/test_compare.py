@@ -227,7 +227,7 @@ def test_the_overlay_has_a_legend_and_leaves_zero_transparent(restored):
     restored.ui.thresholdSlider.value = 0
     assert display.GetLowerThreshold() > 0
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
-    assert legend.GetTitleText() == "Prior U (0 to 1)"
+    assert legend.GetTitleText() == "Prior U"
     restored.ui.overlaySelector.currentIndex = 0
     assert slicer.modules.colors.logic().GetColorLegendDisplayNode(node) is None
 

@@ -173,7 +173,7 @@ def test_every_control_has_a_tool_tip_and_a_translated_choice(panel):
     assert labels[0] == "Automatic" and len(set(labels)) == 5
 
 
-def test_slicers_self_test_passes_in_the_host(host, panel):
+def test_slicers_self_test_passes_in_the_host(host, panel_with_views):
     import LRformerSlicer
     from LRformerSlicerLib.restoration.models import MODELS_FOLDER
 

@@ -105,7 +105,7 @@ class OverlayMap(enum.Enum):
     def legend(self):
         """Title of the colour legend; the maps are shares from 0 to 1 and have no unit."""
         return {
-            OverlayMap.PRIOR: _("Prior U (0 to 1)"),
-            OverlayMap.CONSISTENCY: _("Consistency C (0 to 1)"),
-            OverlayMap.UNCERTAINTY: _("Uncertainty D (0 to 1)"),
+            OverlayMap.PRIOR: _("Prior U"),
+            OverlayMap.CONSISTENCY: _("Consistency C"),
+            OverlayMap.UNCERTAINTY: _("Uncertainty D"),
         }[self]

@@ -115,13 +115,11 @@ class ReportTable:
         rows = reportRows(report) if report else []
         table = self._ui.reportTable
         table.setRowCount(len(rows))
-        patches = "\n".join(patchLines(report))
+        tips = {"patches": "\n".join(patchLines(report)), "largest": _("Click to show the place in all views.")}
         for index, (name, value, key) in enumerate(rows):
             for column, content in enumerate((name, value)):
                 item = qt.QTableWidgetItem(content)
-                item.setToolTip(
-                    {"patches": patches, "largest": _("Click to show the place in all views.")}.get(key, "")
-                )
+                item.setToolTip(tips.get(key, content))
                 table.setItem(index, column, item)
         table.resizeColumnToContents(0)
         self._keys = [key for _name, _value, key in rows]

@@ -12,8 +12,9 @@ from LRformerSlicerLib.scene.colors import divergingColors, sequentialColors
 from LRformerSlicerLib.scene.views import ViewContents, compositeNode
 
 LEGEND_LABELS = 5
-LEGEND_SIZE = (0.10, 0.32)
-LEGEND_POSITION = (0.99, 0.06)
+LEGEND_FORMAT = "%.2f"
+LEGEND_SIZE = (0.07, 0.26)
+LEGEND_POSITION = (0.985, 0.03)
 """Shares of the view: small, and at its lower right edge, where little of the patient is covered."""
 
 
@@ -127,6 +128,7 @@ def showLegend(volumeNode, title: str, nodes) -> None:
     legend.SetSize(*LEGEND_SIZE)
     legend.SetPosition(*LEGEND_POSITION)
     legend.SetViewNodeIDs([node.GetID() for node in nodes])
+    legend.SetLabelFormat(LEGEND_FORMAT)
     legend.SetVisibility(True)
 
 

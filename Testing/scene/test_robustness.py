@@ -1,0 +1,153 @@
+"""What must not crash, hang or leave anything behind: keys, second clicks, deletions, full disks, missing packages."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def chosen(panel_with_views, add_ct):
+    """The panel in a main window, with a volume that takes a while chosen."""
+    panel_with_views.ui.inputSelector.setCurrentNode(add_ct(slices=300))
+    return panel_with_views
+
+
+def start_and_wait(panel, wait_for):
+    panel.ui.restoreButton.click()
+    wait_for(lambda: panel.ui.statusLabel.text.startswith("Restoring: "))
+    process = psutil.Process(panel.logic._client.pid)
+    return [process, *process.children(recursive=True)]
+
+
+def test_ctrl_return_restores_and_esc_cancels(chosen, wait_for, scene_state):
+    before = scene_state()
+    restore_key, cancel_key = chosen._shortcuts
+    assert [shortcut.key.toString() for shortcut in chosen._shortcuts] == ["Ctrl+Return", "Esc"]
+    restore_key.activated.emit()
+    wait_for(lambda: chosen.ui.statusLabel.text.startswith("Restoring: "))
+    restore_key.activated.emit()  # a second press must neither cancel nor start another run
+    assert chosen.logic.busy
+    tree = psutil.Process(chosen.logic._client.pid)
+    cancel_key.activated.emit()
+    assert not chosen.logic.busy and not tree.is_running()
+    cancel_key.activated.emit()  # nothing runs: nothing happens
+    assert scene_state() == before
+
+
+def test_the_views_can_be_used_while_it_runs(chosen, wait_for, views):
+    import slicer
+
+    tree = start_and_wait(chosen, wait_for)
+    logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName("Red")
+    for offset in range(5):
+        logic.SetSliceOffset(float(offset))
+        slicer.app.processEvents()
+    assert logic.GetSliceOffset() == 4.0
+    assert chosen.logic.busy
+    chosen.ui.restoreButton.click()
+    assert not any(process.is_running() for process in tree)
+
+
+def test_deleting_the_input_during_a_run_ends_it_at_once(chosen, wait_for, scene):
+    volume = chosen._parameterNode.inputVolume
+    tree = start_and_wait(chosen, wait_for)
+    scene.RemoveNode(volume)
+    wait_for(lambda: not chosen.logic.busy, 5)
+    assert "deleted" in chosen.ui.statusLabel.text
+    assert not any(process.is_running() for process in tree)
+    assert not chosen.ui.restoreButton.enabled
+
+
+def test_choosing_another_volume_is_not_possible_during_a_run(chosen, wait_for):
+    tree = start_and_wait(chosen, wait_for)
+    assert not chosen.ui.inputSelector.enabled and not chosen.ui.previewButton.enabled
+    chosen.ui.restoreButton.click()
+    assert chosen.ui.inputSelector.enabled and chosen.ui.previewButton.enabled
+    assert not any(process.is_running() for process in tree)
+
+
+def test_leaving_the_module_lets_it_run_and_coming_back_shows_the_result(panel_with_views, add_ct, wait_for):
+    panel = panel_with_views
+    volume = add_ct(slices=3)
+    panel.ui.inputSelector.setCurrentNode(volume)
+    panel.ui.restoreButton.click()
+    panel.exit()
+    wait_for(lambda: not panel.logic.busy)
+    panel.enter()
+    assert panel._parameterNode.inputVolume is volume
+    assert panel._parameterNode.restoredVolume is not None
+    assert panel.ui.reportTable.rowCount > 4
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_at_the_start_is_said_in_one_sentence(chosen, scene_state, monkeypatch, tmp_path):
+    """The input's file is a link to /dev/full, which refuses every byte as a full disk does."""
+    import tempfile
+
+    import slicer
+
+    monkeypatch.setattr(slicer.app, "temporaryPath", str(tmp_path))
+    make = tempfile.mkdtemp
+
+    def full_folder(*arguments, **keywords):
+        folder = make(*arguments, **keywords)
+        os.symlink("/dev/full", os.path.join(folder, "input.nrrd"))
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full_folder)
+    before = scene_state()
+    chosen.ui.restoreButton.click()
+    assert not chosen.logic.busy
+    assert "disk space" in chosen.ui.statusLabel.text and chosen.ui.statusLabel.text.endswith(".")
+    assert scene_state() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_folder_that_cannot_be_written_is_said(chosen, monkeypatch, tmp_path):
+    import slicer
+
+    monkeypatch.setattr(slicer.app, "temporaryPath", str(tmp_path / "no such folder"))
+    chosen.ui.restoreButton.click()
+    assert not chosen.logic.busy
+    assert "temporary folder" in chosen.ui.statusLabel.text
+
+
+def test_without_torch_there_is_one_explanation_and_one_button(host, tmp_path):
+    """In a Python whose packages say nothing of torch: what the panel then shows, and that a click says what to do."""
+    code = (
+        "import importlib.metadata as metadata, sys\n"
+        "version = metadata.version\n"
+        "def without_torch(name):\n"
+        "    if name == 'torch': raise metadata.PackageNotFoundError(name)\n"
+        "    return version(name)\n"
+        "metadata.version = without_torch\n"
+        "import SlicerHost\n"
+        "host = SlicerHost.start()\n"
+        "panel = host.openModule(sys.argv[1])\n"
+        "print('shown:', panel.ui.setupBox.visible, panel.ui.setupLabel.text)\n"
+        "panel.ui.setupButton.click()\n"
+        "print('status:', panel.ui.statusLabel.text)\n"
+        "host.closeModule(panel)\n"
+        "import LRformerSlicer\n"
+        "test = LRformerSlicer.LRformerSlicerTest()\n"
+        "test.delayDisplay = print\n"
+        "test.runTest()\n"
+    )
+    paths = os.pathsep.join([str(REPOSITORY / "LRformerSlicer"), str(REPOSITORY / "Testing")])
+    module = str(REPOSITORY / "LRformerSlicer" / "LRformerSlicer.py")
+    command = [sys.executable, "-c", code, module]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=120)
+    assert "shown: True" in done.stdout and "torch>=2.2" in done.stdout, done.stdout + done.stderr
+    assert "status: These Python packages are missing: torch>=2.2" in done.stdout
+    assert "Skipped the restoration" in done.stdout
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_is_missing_here_and_so_nothing_is_shown(panel):
+    assert not panel.ui.setupBox.visible
