@@ -66,7 +66,9 @@ def small_network(scale: int = 1, context: int = 0, seed: int = 3, change: float
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = LRformer(
-            LRformerArchitecture(scale=scale, context=context, channels=16, groups=1, blocks=2, window=8, fold=2)
+            LRformerArchitecture(
+                scale=scale, context=context, channels=16, heads=2, groups=1, blocks=2, window=8, fold=2
+            )
         )
         torch.nn.init.normal_(network.reconstruction.weight, std=change)
     return network.eval()

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from LRformerSlicerLib.network.attention import GuidedFrequencyCrossAttention
 from LRformerSlicerLib.network.spectrum import (
     fourier_basis,
-    frequency_features,
     join_spectrum,
     pair_count,
     split_spectrum,
+    token_counts,
 )
 
 SIZES = [(2, 2), (2, 6), (4, 4), (6, 8), (8, 6), (10, 4), (16, 16)]
@@ -104,6 +104,23 @@ def test_basis_is_orthonormal(height, width):
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
+def test_basis_is_made_of_cosines_and_sines(height, width):
+    """Not by any Fourier transform: every row is a wave of the frequency that its place in the order says."""
+    pairs = [(row, column) for row in range(height) for column in range(1, width // 2)]
+    pairs += [(row, column) for row in range(1, height // 2) for column in (0, width // 2)]
+    own = [(row, column) for row in (0, height // 2) for column in (0, width // 2)]
+    rows, columns = torch.meshgrid(
+        torch.arange(height, dtype=torch.float64), torch.arange(width, dtype=torch.float64), indexing="ij"
+    )
+    phases = [2 * math.pi * (row * rows / height + column * columns / width).flatten() for row, column in pairs + own]
+    waves = [math.sqrt(2) * torch.cos(phase) for phase in phases[: len(pairs)]]
+    waves += [torch.cos(phase) for phase in phases[len(pairs) :]]
+    waves += [-math.sqrt(2) * torch.sin(phase) for phase in phases[: len(pairs)]]
+    expected = torch.stack(waves) / math.sqrt(height * width)
+    torch.testing.assert_close(fourier_basis(height, width), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
 def test_token_counts_have_nothing_redundant(height, width):
     tokens = split_spectrum(torch.randn(1, height, width, 1))
     assert tokens.shape[1] == height * width
@@ -126,31 +143,29 @@ def test_halves_are_symmetric_and_antisymmetric(height, width):
 )
 def test_join_inverts_split(height, width, seed):
     window = torch.randn(2, height, width, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    torch.testing.assert_close(join_spectrum(split_spectrum(window), height, width), window, rtol=0, atol=1e-12)
+    parts = split_spectrum(window).split(token_counts(height, width), dim=1)
+    torch.testing.assert_close(join_spectrum(*parts, height, width), window, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (6, 8), (8, 6), (10, 4), (16, 16)])
 @pytest.mark.parametrize("heads", [1, 2, 3])
 def test_gfca_equals_the_papers_formulas(height, width, heads):
     torch.manual_seed(height * 100 + width * 10 + heads)
-    module = GuidedFrequencyCrossAttention(6, heads).double()
+    module = GuidedFrequencyCrossAttention(6, 4, heads).double()
     with torch.no_grad():
         module.theta.fill_(0.4)
     image = torch.randn(3, height, width, 6, dtype=torch.float64)
-    prior = torch.randn(3, height, width, 6, dtype=torch.float64)
-    # Features are kept in float32; the reference must see the same rounding of its inputs, not of its arithmetic.
-    place = frequency_features(height, width, image.device)
+    prior = torch.randn(3, height, width, 4, dtype=torch.float64)
     ours = module(image, module.represent(prior))
     expected = reference_gfca(module, image, prior)
-    assert place.dtype == torch.float64
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-9)
 
 
 def test_gradients_of_gfca():
     torch.manual_seed(5)
-    module = GuidedFrequencyCrossAttention(4, 2).double()
+    module = GuidedFrequencyCrossAttention(4, 3, 2).double()
     image = torch.randn(1, 4, 6, 4, dtype=torch.float64, requires_grad=True)
-    prior = torch.randn(1, 4, 6, 4, dtype=torch.float64, requires_grad=True)
+    prior = torch.randn(1, 4, 6, 3, dtype=torch.float64, requires_grad=True)
     names, parameters = zip(*module.named_parameters(), strict=True)
 
     def run(image, prior, *values):
@@ -163,7 +178,7 @@ def test_gradients_of_gfca():
 
 def test_mixup_matters_and_leaves_self_conjugate_tokens_alone():
     torch.manual_seed(6)
-    module = GuidedFrequencyCrossAttention(4, 1).double()
+    module = GuidedFrequencyCrossAttention(4, 4, 1).double()
     image, prior = torch.randn(2, 1, 8, 8, 4, dtype=torch.float64)
     with torch.no_grad():
         module.output.weight.copy_(torch.eye(4))

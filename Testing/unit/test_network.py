@@ -11,7 +11,7 @@ from LRformerSlicerLib.network.attention import CPU_CHUNK_TOKENS, GuidedFrequenc
 from LRformerSlicerLib.network.checkpoint import card_path, load_checkpoint, save_checkpoint
 from LRformerSlicerLib.network.lrformer import LRformer, LRformerArchitecture
 
-SMALL = {"channels": 16, "groups": 2, "blocks": 2, "window": 8}
+SMALL = {"channels": 16, "prior_channels": 8, "heads": 2, "groups": 2, "blocks": 2, "window": 8}
 
 
 def trained_looking(**changes):
@@ -75,7 +75,7 @@ def test_neighbouring_slices_are_used_where_there_is_context():
 
 @torch.inference_mode()
 def test_windows_in_chunks_equal_windows_at_once(monkeypatch):
-    module = GuidedFrequencyCrossAttention(8, 2).double()
+    module = GuidedFrequencyCrossAttention(8, 8, 2).double()
     count = CPU_CHUNK_TOKENS // 64 + 3
     image, prior = torch.randn(2, count, 8, 8, 8, dtype=torch.float64)
     chunked = module(image, module.represent(prior))

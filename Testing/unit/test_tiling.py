@@ -5,6 +5,9 @@ import pytest
 import torch
 
 from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.evaluation.tiling_difference import tiling_differences_hu
+from LRformerSlicerLib.restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU
+from LRformerSlicerLib.restoration.models import shipped_model
 from LRformerSlicerLib.restoration.tiling import TiledNetwork, blend_weight, is_out_of_memory, tile_spans
 
 CPU = torch.device("cpu")
@@ -45,6 +48,14 @@ def test_tiled_equals_whole(small_network, scale, height, width):
     window = 0.4  # [-160, 240] HU in network numbers
     assert change > 0.02, "the network must do something for this to show anything"
     assert np.abs(got - expected)[interior].max() < 1e-3 * window
+
+
+def test_tiled_equals_whole_with_the_shipped_weights_on_a_real_slice():
+    """All blocks carry what a cut edge changes further in; it must have faded where the tile's result is used."""
+    width = CT_SOFT_TISSUE_WINDOW_HU[1] - CT_SOFT_TISSUE_WINDOW_HU[0]
+    differences = tiling_differences_hu(shipped_model("ct-denoise"), (384, 448))
+    assert 0 < min(differences.values()), "tiles that change nothing at all were not tiles"
+    assert max(differences.values()) < 1e-3 * width
 
 
 class ShortOfMemory(torch.nn.Module):

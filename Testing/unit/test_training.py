@@ -249,6 +249,36 @@ def test_state_of_another_seed_is_refused(pairs, tmp_path):
         trainer(pairs, tmp_path / "a.state", seed=1)
 
 
+def test_starting_from_other_weights_takes_what_fits_and_says_what_does_not(pairs, tmp_path):
+    first = trainer(pairs, tmp_path / "first.state", steps=2)
+    first.run()
+    weights = {name: value.clone() for name, value in first.average.state_dict().items()}
+    weights["groups.0.convolution.weight"] = torch.zeros(3, 3)
+    second = Trainer(
+        first.task,
+        SMALL,
+        TrainingOptions(steps=2, seed=9),
+        *pairs,
+        tmp_path / "second.state",
+        torch.device("cpu"),
+        weights,
+    )
+    assert second.untaken == ["groups.0.convolution.weight"]
+    begun = second.network.state_dict()
+    taken = [name for name in weights if name != "groups.0.convolution.weight"]
+    assert all(torch.equal(begun[name], weights[name]) for name in taken)
+    with pytest.raises(UserError, match="None of the weights to start from fit"):
+        Trainer(
+            first.task,
+            SMALL,
+            TrainingOptions(steps=2),
+            *pairs,
+            tmp_path / "third.state",
+            torch.device("cpu"),
+            {"x": torch.zeros(1)},
+        )
+
+
 def train_command(*words):
     command = [sys.executable, "-m", "LRformerSlicerLib", *(str(word) for word in words)]
     folder = next(path for path in sys.path if (os.path.isdir(os.path.join(path, "LRformerSlicerLib"))))

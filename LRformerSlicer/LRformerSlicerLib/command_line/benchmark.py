@@ -1,4 +1,4 @@
-"""lrformer benchmark: what attention, the whole network and the prior cost on this machine."""
+"""lrformer benchmark: what attention, network and prior cost on this machine, and what tiling changes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``lrformer benchmark``."""
-    parser.add_argument("what", choices=["attention", "network", "prior"])
+    parser.add_argument("what", choices=["attention", "network", "prior", "tiling"])
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
-    parser.add_argument("--model", type=Path, help="network: the checkpoint to time (default: the shipped ct-denoise)")
+    parser.add_argument("--heads", type=int, help="attention: heads (default: those of a new network)")
+    parser.add_argument("--model", type=Path, help="network, tiling: the checkpoint (default: the shipped ct-denoise)")
     parser.add_argument("--medsam-checkpoint", type=Path, help="prior: medsam_vit_b.pth (default: random weights)")
 
 
@@ -25,7 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
     print(f"device {device} ({device_name(device)}), torch {torch.__version__}, fp32")
-    {"attention": _attention, "network": _network, "prior": _prior}[arguments.what](arguments, device)
+    {"attention": _attention, "network": _network, "prior": _prior, "tiling": _tiling}[arguments.what](
+        arguments, device
+    )
     return 0
 
 
@@ -34,11 +37,14 @@ def _attention(arguments: argparse.Namespace, device: object) -> None:
     from ..network.lrformer import LRformerArchitecture
 
     usual = LRformerArchitecture()
+    shape = (usual.channels, usual.prior_channels, arguments.heads or usual.heads)
     print(
-        f"GFCA and naive cross-attention, {usual.channels} channels, {usual.heads} heads, 65536 tokens in windows of n"
+        "GFCA and naive cross-attention, {} channels, {} of the prior, {} heads, 65536 tokens in windows of n".format(
+            *shape
+        )
     )
     print("n     attention MACs      ratio  operator MACs       ratio  seconds         ratio  peak MiB")
-    for tokens, (ours, naive) in attention_costs(usual.channels, usual.heads, device).items():
+    for tokens, (ours, naive) in attention_costs(*shape, device).items():
         print(
             f"{tokens:<5d} {ours.attention_macs / 1e6:8.0f} /{naive.attention_macs / 1e6:8.0f} M "
             f"{ours.attention_macs / naive.attention_macs:.3f}  "
@@ -66,6 +72,16 @@ def _network(arguments: argparse.Namespace, device: object) -> None:
     for peer in (bm3d_white(30.0), patch_based_denoising()):
         seconds = fastest_seconds(lambda p=peer: p.apply(slice_hu), device, repeats=1)
         print(f"{peer.method:24s} {seconds:7.2f} s  ({peer.setting})")
+
+
+def _tiling(arguments: argparse.Namespace, device: object) -> None:
+    from ..evaluation.tiling_difference import tiling_differences_hu
+    from ..restoration.models import shipped_model
+
+    print("packaged abdominal CT slice at a quarter dose, 512 x 512, in tiles and whole on the CPU")
+    differences = tiling_differences_hu(arguments.model or shipped_model("ct-denoise"), (384, 448))
+    for tile, difference in differences.items():
+        print(f"tiles of {tile} pixels: largest difference {difference:.2f} HU")
 
 
 def _prior(arguments: argparse.Namespace, device: object) -> None:

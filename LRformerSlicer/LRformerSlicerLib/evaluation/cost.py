@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +20,8 @@ class Cost:
     """Of one call.
 
     Attributes:
-        macs: multiply-accumulates of matrix products, convolutions and attention, by torch's FlopCounterMode.
+        macs: multiply-accumulates of matrix products, convolutions, attention and Fourier transforms, by torch's
+            FlopCounterMode.
         attention_macs: those of the attention kernels alone.
         seconds: the fastest of several calls.
         peak_bytes: most memory held above what was held before the call.
@@ -31,12 +33,31 @@ class Cost:
     peak_bytes: int
 
 
+def _real_transform_flops(shape: list[int], axes: list[int]) -> int:
+    """2.5 n log2(n) operations for each real Fourier transform of n points, half of a complex one's 5 n log2(n)."""
+    return round(2.5 * math.prod(shape) * math.log2(math.prod(shape[axis] for axis in axes)))
+
+
+def _real_to_complex_flops(shape: tuple, axes: list, *_: object, **__: object) -> int:
+    return _real_transform_flops(list(shape), axes)
+
+
+def _complex_to_real_flops(shape: tuple, axes: list, _normalise: int, last_side: int, **__: object) -> int:
+    whole = list(shape)
+    whole[axes[-1]] = last_side
+    return _real_transform_flops(whole, axes)
+
+
 def _cpu_attention_flops(query: tuple, key: tuple, value: tuple, *_: object, **__: object) -> int:
     return sdpa_flop_count(query, key, value)
 
 
-# torch counts its CUDA attention kernels but not the fused one it uses on a CPU.
-_UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention_flops}
+# torch counts its CUDA attention kernels but not the fused one it uses on a CPU, and no Fourier transforms.
+_UNCOUNTED = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention_flops,
+    torch.ops.aten._fft_r2c: _real_to_complex_flops,
+    torch.ops.aten._fft_c2r: _complex_to_real_flops,
+}
 
 
 def count_macs(call: Callable[[], object]) -> tuple[int, int]:
@@ -90,7 +111,9 @@ def measure(call: Callable[[], object], device: torch.device, repeats: int = 5) 
     return Cost(macs, attention_macs, seconds, peak)
 
 
-def attention_costs(channels: int, heads: int, device: torch.device) -> dict[int, tuple[Cost, Cost]]:
+def attention_costs(
+    channels: int, prior_channels: int, heads: int, device: torch.device
+) -> dict[int, tuple[Cost, Cost]]:
     """GFCA and naive cross-attention on all windows of a 256 x 256 token map, by tokens a window.
 
     Both include all projections; GFCA includes the transforms of image and prior and back.
@@ -100,12 +123,23 @@ def attention_costs(channels: int, heads: int, device: torch.device) -> dict[int
     costs = {}
     for side in (8, 16, 32, 64):
         count = 256 * 256 // side**2
-        image, prior = torch.randn(2, count, side, side, channels, device=device)
-        pair = []
+        image, prior = (torch.randn(count, side, side, width, device=device) for width in (channels, prior_channels))
+        calls = {}
         for kind in (GuidedFrequencyCrossAttention, NaiveCrossAttention):
-            module = kind(channels, heads).to(device).eval()
-            pair.append(measure(lambda m=module, i=image, p=prior: m(i, m.represent(p)), device))
-        costs[side**2] = (pair[0], pair[1])
+            module = kind(channels, prior_channels, heads).to(device).eval()
+            calls[kind] = lambda m=module, i=image, p=prior: m(i, m.represent(p))
+        costs[side**2] = tuple(_measure_in_turns(calls, device).values())
+    return costs
+
+
+def _measure_in_turns(calls: dict[object, Callable[[], object]], device: torch.device) -> dict[object, Cost]:
+    """Costs of calls that are to be compared: timed in turns, so that other work on the machine disturbs them alike."""
+    costs = {name: measure(call, device, repeats=1) for name, call in calls.items()}
+    with torch.inference_mode():
+        for _ in range(TURNS):
+            for name, call in calls.items():
+                seconds = min(costs[name].seconds, fastest_seconds(call, device, repeats=1))
+                costs[name] = replace(costs[name], seconds=seconds)
     return costs
 
 
@@ -118,14 +152,7 @@ def network_costs(size: int, device: torch.device, **changes: object) -> dict[st
     for attention in ("gfca", "naive"):
         network = LRformer(LRformerArchitecture(**{**changes, "attention": attention})).to(device).eval()
         calls[attention] = lambda n=network: n(image, prior)
-    costs = {attention: measure(call, device, repeats=1) for attention, call in calls.items()}
-    with torch.inference_mode():
-        # In turns, so that both see the same disturbances from the rest of the machine.
-        for _ in range(TURNS):
-            for attention, call in calls.items():
-                seconds = min(costs[attention].seconds, fastest_seconds(call, device, repeats=1))
-                costs[attention] = replace(costs[attention], seconds=seconds)
-    return costs
+    return _measure_in_turns(calls, device)
 
 
 def prior_seconds(backbone: object, samples: tuple[int, ...], repeats: int = 3) -> dict[int, float]:

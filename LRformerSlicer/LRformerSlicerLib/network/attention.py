@@ -14,44 +14,63 @@ from torch.nn import functional
 
 from .spectrum import (
     FREQUENCY_FEATURE_COUNT,
-    SELF_CONJUGATE_COUNT,
     frequency_features,
     join_spectrum,
-    pair_count,
     split_spectrum,
+    token_counts,
 )
 
 
-def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int) -> torch.Tensor:
+def _attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, mask: torch.Tensor | None = None
+) -> torch.Tensor:
     """Multi-head attention of (batch, tokens, channels) tensors by torch's fused kernel."""
     query, key, value = (tensor.unflatten(-1, (heads, -1)).transpose(1, 2) for tensor in (query, key, value))
-    return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
+
+
+# torch's CPU kernel takes the exponentials of a row's last, incomplete vector one by one.
+CPU_VECTOR_LENGTH = 16
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _mask_of_first(masked: int, count: int, dtype: torch.dtype) -> torch.Tensor:
+    """(1, 1, 1, count) additive mask that hides the first keys."""
+    mask = torch.zeros(1, 1, 1, count, dtype=dtype)
+    mask[..., :masked] = -math.inf
+    return mask
 
 
 # Memory bandwidth decides on a CPU: this many tokens at a time stay in its cache through the whole operator.
 CPU_CHUNK_TOKENS = 8192
 
 
+def _windows_at_once(windows: torch.Tensor) -> int:
+    """How many of (batch, h, w, channels) windows to work on at a time."""
+    return max(1, CPU_CHUNK_TOKENS // windows[0, ..., 0].numel()) if windows.device.type == "cpu" else len(windows)
+
+
 class _CrossAttention(nn.Module):
     """What both attentions share: projections of the same width and an embedding of the token's place."""
 
-    def __init__(self, channels: int, heads: int, place_feature_count: int) -> None:
+    def __init__(self, channels: int, prior_channels: int, heads: int, place_feature_count: int) -> None:
         super().__init__()
         if channels % heads:
             raise ValueError(f"{channels} channels do not divide into {heads} heads")
         self.heads = heads
         self.query_value = nn.Linear(channels, 2 * channels, bias=False)
-        self.key = nn.Linear(channels, channels, bias=False)
+        self.key = nn.Linear(prior_channels, channels, bias=False)
         self.output = nn.Linear(channels, channels, bias=False)
         # Attention itself does not know which token is which; one embedding for the query's place, one for the key's.
         self.query_place = nn.Linear(place_feature_count, channels, bias=False)
         self.key_place = nn.Linear(place_feature_count, channels, bias=False)
 
     def forward(self, image: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
-        """(batch, h, w, channels) image windows and (batch, n, channels) prior tokens -> image-shaped windows."""
-        if image.device.type != "cpu":
+        """(batch, h, w, channels) windows and (batch, n, prior_channels) prior tokens -> (batch, h, w, channels)."""
+        count = _windows_at_once(image)
+        if count >= len(image):
             return self._attend_windows(image, prior_tokens)
-        count = max(1, CPU_CHUNK_TOKENS // prior_tokens.shape[1])
         chunks = zip(image.split(count), prior_tokens.split(count), strict=True)
         return torch.cat([self._attend_windows(*chunk) for chunk in chunks])
 
@@ -75,32 +94,34 @@ class GuidedFrequencyCrossAttention(_CrossAttention):
     Q and K see the token's frequency through a linear embedding of :func:`frequency_features`.
     """
 
-    def __init__(self, channels: int, heads: int, adaptive_mixup: bool = True) -> None:
-        super().__init__(channels, heads, FREQUENCY_FEATURE_COUNT)
+    def __init__(self, channels: int, prior_channels: int, heads: int, adaptive_mixup: bool = True) -> None:
+        super().__init__(channels, prior_channels, heads, FREQUENCY_FEATURE_COUNT)
         # sigmoid(2) = 0.88: the halves start nearly separate; at 0.5 they would start indistinguishable.
         self.theta = nn.Parameter(torch.tensor(2.0)) if adaptive_mixup else None
 
     @staticmethod
     def represent(window: torch.Tensor) -> torch.Tensor:
         """(batch, h, w, channels) window -> (batch, n, channels) tokens; a prior's can be kept for many blocks."""
-        return split_spectrum(window)
+        return torch.cat([split_spectrum(part) for part in window.split(_windows_at_once(window))])
 
     def _attend_windows(self, image: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
         _, height, width, _ = image.shape
-        place = frequency_features(height, width, image.device).to(image.dtype)
+        place = frequency_features(height, width, image.device, image.dtype)
         query, key, value = self._project(split_spectrum(image), prior_tokens, place)
-        pairs = pair_count(height, width)
-        halves = pairs + SELF_CONJUGATE_COUNT, pairs
-        symmetric, antisymmetric = (
-            _attend(q, k, v, self.heads)
-            for q, k, v in zip(query.split(halves, 1), key.split(halves, 1), value.split(halves, 1), strict=True)
-        )
-        paired = symmetric[:, :pairs]
+        pairs, own_count, _ = token_counts(height, width)
+        symmetric_count = pairs + own_count
+        symmetric = _attend(*(tokens[:, :symmetric_count] for tokens in (query, key, value)), self.heads)
+        # The last keys of all, in whole vectors of the processor; the few before the antisymmetric half are masked.
+        padding = min(-pairs % CPU_VECTOR_LENGTH, symmetric_count) if image.device.type == "cpu" else 0
+        mask = _mask_of_first(padding, pairs + padding, query.dtype) if padding else None
+        keys = slice(symmetric_count - padding, None)
+        antisymmetric = _attend(query[:, symmetric_count:], key[:, keys], value[:, keys], self.heads, mask)
+        paired, own = symmetric.split((pairs, own_count), dim=1)
         if self.theta is not None:
             share = torch.sigmoid(self.theta).to(symmetric.dtype)
             paired, antisymmetric = torch.lerp(antisymmetric, paired, share), torch.lerp(paired, antisymmetric, share)
-        spectrum = torch.cat([paired, symmetric[:, pairs:], antisymmetric], dim=1)
-        return self.output(join_spectrum(spectrum, height, width))
+        # The output map works on channels, the transform on pixels: either may come first.
+        return self.output(join_spectrum(paired, own, antisymmetric, height, width))
 
 
 @lru_cache(maxsize=32)
@@ -116,8 +137,8 @@ def _position_features(height: int, width: int) -> torch.Tensor:
 class NaiveCrossAttention(_CrossAttention):
     """The same cross-attention on all n pixels of the window at once: the yardstick for GFCA's cost and quality."""
 
-    def __init__(self, channels: int, heads: int) -> None:
-        super().__init__(channels, heads, FREQUENCY_FEATURE_COUNT)
+    def __init__(self, channels: int, prior_channels: int, heads: int) -> None:
+        super().__init__(channels, prior_channels, heads, FREQUENCY_FEATURE_COUNT)
 
     @staticmethod
     def represent(window: torch.Tensor) -> torch.Tensor:

@@ -80,14 +80,7 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedModel:
         raise UserError(f"There is no model file at {path}: check the path.")
     sha256 = file_sha256(path)
     card = _read_card(path)
-    try:
-        with safe_open(str(path), "pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
-        raise UserError(
-            f"{path} is not a complete safetensors file (truncated, or a pickle): get the model file again."
-        ) from error
+    metadata, state = _open_weights(path)
     if card.get("sha256") != sha256:
         raise UserError(
             f"{path} is not the file its model card describes (SHA256 {sha256[:12]} differs): get both files again."
@@ -103,6 +96,29 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedModel:
         raise UserError(f"{path} was made by another version of LRformer: get a model made for this one.") from error
     network.eval().requires_grad_(False)
     return LoadedModel(network.to(torch.float32), metadata["task"], network.scale, card, sha256)
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file by name, of whatever architecture.
+
+    Raises:
+        UserError: missing, truncated, or not safetensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no model file at {path}: check the path.")
+    return _open_weights(path)[1]
+
+
+def _open_weights(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Metadata and tensors."""
+    try:
+        with safe_open(str(path), "pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise UserError(
+            f"{path} is not a complete safetensors file (truncated, or a pickle): get the model file again."
+        ) from error
 
 
 def _read_card(path: Path) -> dict:

@@ -24,10 +24,11 @@ class LRformerArchitecture:
         scale: 1 for denoising and artifacts, 2 or 4 for super-resolution.
         context: neighbouring slices given on each side of the slice to restore.
         channels: width of the feature maps.
+        prior_channels: width of the prior's tokens; it starts from two maps and needs less.
         groups: number of groups, each closed by a convolution (the paper's N).
         blocks: blocks a group (the paper's M is 6; full convolutions in 3 fill the same budget of parameters).
         heads: attention heads.
-        window: side of the attention window in tokens, even.
+        window: side of the attention window in tokens, a multiple of 4.
         fold: side in input pixels of one token (pixel-unshuffle factor of the stem).
         expansion: hidden width of the feed-forward part over ``channels``.
         attention: "gfca" or, for benchmark and ablation, "naive".
@@ -37,9 +38,10 @@ class LRformerArchitecture:
     scale: int = 1
     context: int = 0
     channels: int = 48
+    prior_channels: int = 24
     groups: int = 6
     blocks: int = 3
-    heads: int = 2
+    heads: int = 6
     window: int = 32
     fold: int = 2
     expansion: int = 2
@@ -68,58 +70,93 @@ class _FeedForward(nn.Module):
         return self.narrow(functional.gelu(self.widen(features.permute(0, 3, 1, 2)))).permute(0, 2, 3, 1)
 
 
-def _into_windows(features: torch.Tensor, window: int) -> torch.Tensor:
-    """(B, h, w, C) -> (B * windows, window, window, C)."""
+def _into_windows(features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """(B, h, w, C) -> (B * windows, rows, columns, C)."""
     batch, height, width, channels = features.shape
-    grid = features.view(batch, height // window, window, width // window, window, channels)
-    return grid.permute(0, 1, 3, 2, 4, 5).reshape(-1, window, window, channels)
+    grid = features.unflatten(1, (height // rows, rows)).unflatten(3, (width // columns, columns))
+    return grid.permute(0, 1, 3, 2, 4, 5).reshape(-1, rows, columns, channels)
 
 
 def _from_windows(windows: torch.Tensor, batch: int, height: int, width: int) -> torch.Tensor:
     """Inverse of :func:`_into_windows`."""
-    _, window, _, channels = windows.shape
-    grid = windows.view(batch, height // window, width // window, window, window, channels)
+    _, rows, columns, channels = windows.shape
+    grid = windows.view(batch, height // rows, width // columns, rows, columns, channels)
     return grid.permute(0, 1, 3, 2, 4, 5).reshape(batch, height, width, channels)
 
 
-def _rolled(features: torch.Tensor, shift: int) -> torch.Tensor:
-    return torch.roll(features, (shift, shift), dims=(1, 2)) if shift else features
+@dataclass(frozen=True)
+class _WindowGrid:
+    """How a map of tokens is cut into attention windows: from its corner, or shifted by half a window.
+
+    In the shifted grid the outermost windows are cut off at the map's border.  Wrapping them around, as is usual,
+    would join the two ends of the slice: pixels that have nothing to do with each other, and others in every tile.
+    """
+
+    window: int
+    is_shifted: bool
+
+    def _spans(self, length: int) -> list[tuple[int, int, int]]:
+        """Start, end and window side of the runs of equal windows along an axis."""
+        if not self.is_shifted:
+            return [(0, length, self.window)]
+        half = self.window // 2
+        spans = [(0, half, half), (half, length - half, self.window), (length - half, length, half)]
+        return [span for span in spans if span[0] < span[1]]
+
+    def cut(self, features: torch.Tensor) -> list[torch.Tensor]:
+        """(B, h, w, C) -> (windows, rows, columns, C) for every size of window in the grid."""
+        return [
+            _into_windows(features[:, top:bottom, left:right], rows, columns)
+            for top, bottom, rows in self._spans(features.shape[1])
+            for left, right, columns in self._spans(features.shape[2])
+        ]
+
+    def join(self, parts: list[torch.Tensor], batch: int, height: int, width: int) -> torch.Tensor:
+        """Inverse of :meth:`cut`."""
+        remaining, bands = iter(parts), []
+        for top, bottom, _ in self._spans(height):
+            band = [
+                _from_windows(next(remaining), batch, bottom - top, right - left)
+                for left, right, _ in self._spans(width)
+            ]
+            bands.append(torch.cat(band, dim=2) if len(band) > 1 else band[0])
+        return torch.cat(bands, dim=1) if len(bands) > 1 else bands[0]
 
 
 class _Block(nn.Module):
-    def __init__(self, architecture: LRformerArchitecture, shift: int) -> None:
+    def __init__(self, architecture: LRformerArchitecture, is_shifted: bool) -> None:
         super().__init__()
         channels = architecture.channels
-        self.window, self.shift = architecture.window, shift
+        self.grid = _WindowGrid(architecture.window, is_shifted)
         self.attention_norm = nn.LayerNorm(channels)
         self.feed_forward_norm = nn.LayerNorm(channels)
+        shape = (channels, architecture.prior_channels, architecture.heads)
         if architecture.attention == "gfca":
-            self.attention = GuidedFrequencyCrossAttention(channels, architecture.heads, architecture.adaptive_mixup)
+            self.attention = GuidedFrequencyCrossAttention(*shape, architecture.adaptive_mixup)
         elif architecture.attention == "naive":
-            self.attention = NaiveCrossAttention(channels, architecture.heads)
+            self.attention = NaiveCrossAttention(*shape)
         else:
             raise ValueError(f"attention must be 'gfca' or 'naive', not {architecture.attention!r}")
         self.feed_forward = _FeedForward(channels, architecture.expansion)
 
-    def forward(self, features: torch.Tensor, prior_tokens: torch.Tensor) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, prior_tokens: list[torch.Tensor]) -> torch.Tensor:
         batch, height, width, _ = features.shape
-        windows = _into_windows(_rolled(self.attention_norm(features), -self.shift), self.window)
-        attended = self.attention(windows, prior_tokens)
-        features = features + _rolled(_from_windows(attended, batch, height, width), self.shift).to(features.dtype)
+        windows = self.grid.cut(self.attention_norm(features))
+        attended = [self.attention(*pair) for pair in zip(windows, prior_tokens, strict=True)]
+        features = features + self.grid.join(attended, batch, height, width).to(features.dtype)
         return features + self.feed_forward(self.feed_forward_norm(features))
 
 
 class _Group(nn.Module):
     def __init__(self, architecture: LRformerArchitecture) -> None:
         super().__init__()
-        shifts = [0 if index % 2 == 0 else architecture.window // 2 for index in range(architecture.blocks)]
-        self.blocks = nn.ModuleList(_Block(architecture, shift) for shift in shifts)
+        self.blocks = nn.ModuleList(_Block(architecture, index % 2 == 1) for index in range(architecture.blocks))
         self.convolution = nn.Conv2d(architecture.channels, architecture.channels, 3, padding=1)
 
-    def forward(self, features: torch.Tensor, prior_tokens: dict[int, torch.Tensor]) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, prior_tokens: dict[_WindowGrid, list]) -> torch.Tensor:
         deep = features
         for block in self.blocks:
-            deep = block(deep, prior_tokens[block.shift])
+            deep = block(deep, prior_tokens[block.grid])
         return features + self.convolution(deep.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
@@ -141,8 +178,9 @@ class LRformer(nn.Module):
         self.tile_multiple = architecture.window * architecture.fold
         channels, fold = architecture.channels, architecture.fold
         self.image_embedding = nn.Conv2d(2 * (1 + 2 * self.context) * fold**2, channels, 3, padding=1)
-        self.prior_embedding = nn.Conv2d(PRIOR_CHANNEL_COUNT * fold**2, channels, 3, padding=1)
-        self.prior_norm = nn.LayerNorm(channels)
+        guides = architecture.prior_channels
+        self.prior_embedding = nn.Conv2d(PRIOR_CHANNEL_COUNT * fold**2, guides, 3, padding=1)
+        self.prior_norm = nn.LayerNorm(guides)
         self.groups = nn.ModuleList(_Group(architecture) for _ in range(architecture.groups))
         self.reconstruction = nn.Conv2d(channels, (fold * self.scale) ** 2, 3, padding=1)
         # A new network returns its input (or its interpolation): training starts from there, not from noise.
@@ -170,8 +208,8 @@ class LRformer(nn.Module):
         represent = self.groups[0].blocks[0].attention.represent
         # The prior is the same for every block: its tokens are computed once for each of the two window grids.
         prior_tokens = {
-            shift: represent(_into_windows(_rolled(guide, -shift), self.architecture.window))
-            for shift in sorted({block.shift for block in self.groups[0].blocks})
+            grid: [represent(windows) for windows in grid.cut(guide)]
+            for grid in {block.grid for block in self.groups[0].blocks}
         }
         features = shallow
         for group in self.groups:

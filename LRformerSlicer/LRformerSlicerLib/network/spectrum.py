@@ -19,9 +19,10 @@ import math
 from functools import lru_cache
 
 import torch
+from torch.autograd.function import once_differentiable
 
 SELF_CONJUGATE_COUNT = 4
-EDGE_SCALE = 2.0**0.25  # undoes the axis scale of inner waves where only one of two axes is inner
+_ROOT_2 = math.sqrt(2.0)
 
 
 def pair_count(height: int, width: int) -> int:
@@ -31,77 +32,85 @@ def pair_count(height: int, width: int) -> int:
     return height * width // 2 - 2
 
 
-def _inner_frequencies(size: int) -> list[int]:
-    """Frequencies of one axis that have a cosine and a sine: even ones first, as the folded transform makes them."""
-    return [*range(2, size // 2, 2), *range(1, size // 2, 2)]
+def _split(window: torch.Tensor) -> torch.Tensor:
+    batch, height, width, channels = window.shape
+    pairs, middle_row, middle_column = pair_count(height, width), height // 2, width // 2
+    # Reduced precision has no Fourier transform on most devices.
+    exact = window if window.dtype in (torch.float32, torch.float64) else window.float()
+    spectrum = torch.fft.rfft2(exact, dim=(1, 2), norm="ortho")
+    tokens = torch.empty((batch, height * width, channels), dtype=exact.dtype, device=window.device)
+    inner = height * (middle_column - 1)  # pairs in the columns between zero and Nyquist frequency
+    symmetric, antisymmetric = tokens[:, : pairs + SELF_CONJUGATE_COUNT], tokens[:, pairs + SELF_CONJUGATE_COUNT :]
+    for half, part in ((symmetric, spectrum.real), (antisymmetric, spectrum.imag)):
+        half[:, :inner].unflatten(1, (height, middle_column - 1)).copy_(part[:, :, 1:middle_column])
+        half[:, inner:pairs].unflatten(1, (middle_row - 1, 2)).copy_(part[:, 1:middle_row, ::middle_column])
+    tokens *= _ROOT_2
+    symmetric[:, pairs:].unflatten(1, (2, 2)).copy_(spectrum.real[:, ::middle_row, ::middle_column])
+    return tokens.to(window.dtype)
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)  # a cached tensor born in inference mode could never be used in training
-def _axis_matrices(size: int, device: torch.device, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-    """Real Fourier transform of one axis as two (size/2, size/2) matrices, for even and for odd frequencies.
-
-    A wave of even frequency repeats after half the axis, one of odd frequency changes its sign there.  So the sum of
-    the two half axes carries all even and their difference all odd frequencies, at half the multiplications.
-    Rows: constant and Nyquist wave where they have this parity, then cosines, then sines.  The sign of the sine
-    follows the imaginary part of exp(-i k x).  Cosines and sines of inner frequencies are scaled by 2^(-1/4) from
-    orthonormal, so that products of two of them carry the 1/sqrt(2) of the sums and differences that follow.
-    """
-    matrices = []
-    for parity in (0, 1):
-        inner = [frequency for frequency in _inner_frequencies(size) if frequency % 2 == parity]
-        edge = [frequency for frequency in (0, size // 2) if frequency % 2 == parity]
-        place = torch.arange(size // 2, dtype=torch.float64)
-        rows = [math.sqrt(1.0 / size) * torch.cos(2 * math.pi * frequency * place / size) for frequency in edge]
-        norm = math.sqrt(2.0 / size) * 2.0**-0.25
-        rows += [norm * torch.cos(2 * math.pi * frequency * place / size) for frequency in inner]
-        rows += [-norm * torch.sin(2 * math.pi * frequency * place / size) for frequency in inner]
-        matrices.append(torch.stack(rows).to(device, dtype))
-    return matrices[0], matrices[1]
+def _join(
+    paired: torch.Tensor, own: torch.Tensor, antisymmetric: torch.Tensor, height: int, width: int
+) -> torch.Tensor:
+    batch, pairs, channels = paired.shape
+    middle_row, middle_column = height // 2, width // 2
+    exact = paired.dtype if paired.dtype in (torch.float32, torch.float64) else torch.float32
+    spectrum = torch.empty((batch, height, middle_column + 1, channels, 2), dtype=exact, device=paired.device)
+    inner = height * (middle_column - 1)
+    for place, half, sign in ((0, paired, 1), (1, antisymmetric, -1)):
+        part = spectrum[..., place]
+        part[:, :, 1:middle_column].copy_(half[:, :inner].unflatten(1, (height, middle_column - 1)))
+        edge = half[:, inner:pairs].unflatten(1, (middle_row - 1, 2))
+        part[:, 1:middle_row, ::middle_column].copy_(edge)
+        # irfft2 wants the mirror images in the two edge columns, which the tokens rightly lack.
+        part[:, middle_row + 1 :, ::middle_column].copy_(sign * edge.flip(1))
+    spectrum[:, ::middle_row, ::middle_column, :, 0].copy_(own.unflatten(1, (2, 2)) * _ROOT_2)
+    spectrum[:, ::middle_row, ::middle_column, :, 1] = 0.0
+    window = torch.fft.irfft2(torch.view_as_complex(spectrum), (height, width), dim=(1, 2), norm="ortho")
+    return window.mul_(1 / _ROOT_2).to(paired.dtype)
 
 
-def _axis_parts(size: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """How many edge waves, cosines and sines the even and the odd matrix of an axis have."""
-    even, odd = len(range(2, size // 2, 2)), len(range(1, size // 2, 2))
-    edges = 2 if size % 4 == 0 else 1
-    return (edges, even, even), (2 - edges, odd, odd)
+class _Split(torch.autograd.Function):
+    """Orthonormal, so that the gradient is the inverse map: cheaper than the gradients of its steps."""
+
+    @staticmethod
+    def forward(context: torch.autograd.function.FunctionCtx, window: torch.Tensor) -> torch.Tensor:
+        context.sides = window.shape[1:3]
+        return _split(window)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: torch.autograd.function.FunctionCtx, gradient: torch.Tensor) -> torch.Tensor:
+        return _join(*gradient.split(token_counts(*context.sides), dim=1), *context.sides)
 
 
-def _analyse(values: torch.Tensor) -> torch.Tensor:
-    """Along the middle axis of (batch, size, anything): constant, Nyquist, inner cosines, inner sines."""
-    size = values.shape[1]
-    even, odd = _axis_matrices(size, values.device, values.dtype)
-    first, second = values.chunk(2, dim=1)
-    even_parts, odd_parts = _axis_parts(size)
-    even_waves = torch.matmul(even, first + second).split(even_parts, dim=1)
-    odd_waves = torch.matmul(odd, first - second).split(odd_parts, dim=1)
-    return torch.cat([part for pair in zip(even_waves, odd_waves, strict=True) for part in pair], dim=1)
+class _Join(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        context: torch.autograd.function.FunctionCtx,
+        paired: torch.Tensor,
+        own: torch.Tensor,
+        antisymmetric: torch.Tensor,
+        height: int,
+        width: int,
+    ) -> torch.Tensor:
+        context.sides = height, width
+        return _join(paired, own, antisymmetric, height, width)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: torch.autograd.function.FunctionCtx, gradient: torch.Tensor) -> tuple:
+        return *_split(gradient).split(token_counts(*context.sides), dim=1), None, None
 
 
-def _synthesise(values: torch.Tensor) -> torch.Tensor:
-    """The transpose of :func:`_analyse`."""
-    size = values.shape[1]
-    even, odd = _axis_matrices(size, values.device, values.dtype)
-    even_parts, odd_parts = _axis_parts(size)
-    parts = values.split([count for pair in zip(even_parts, odd_parts, strict=True) for count in pair], dim=1)
-    first = torch.matmul(even.T, torch.cat(parts[0::2], dim=1))
-    second = torch.matmul(odd.T, torch.cat(parts[1::2], dim=1))
-    return torch.cat([first + second, first - second], dim=1)
-
-
-def _token_counts(height: int, width: int) -> list[int]:
-    """Lengths of the nine runs of tokens, in the order :func:`split_spectrum` writes them."""
-    rows, columns = height // 2 - 1, width // 2 - 1
-    paired = [rows * columns, rows * columns, 2 * columns, 2 * rows]
-    return [*paired, SELF_CONJUGATE_COUNT, *paired]
+def token_counts(height: int, width: int) -> tuple[int, int, int]:
+    """Tokens of the symmetric half that are paired and that are their own mirror image, and of the antisymmetric."""
+    pairs = pair_count(height, width)
+    return pairs, SELF_CONJUGATE_COUNT, pairs
 
 
 def split_spectrum(window: torch.Tensor) -> torch.Tensor:
     """Orthonormal real spectrum of windows.
-
-    Computed axis by axis as small matrix products, not by ``rfft2``: the products give the non-redundant coefficients
-    without a detour over complex numbers and work in bfloat16.  Products of axis waves become spectral ones by
-    cos(a + b) = cos a cos b - sin a sin b and sin(a + b) = sin a cos b + cos a sin b.
 
     Args:
         window: (batch, h, w, channels) real, h and w even.
@@ -112,56 +121,23 @@ def split_spectrum(window: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: for an odd side.
     """
-    batch, height, width, channels = window.shape
-    pair_count(height, width)
-    rows = _analyse(window.reshape(batch, height, width * channels))
-    products = _analyse(rows.view(batch * height, width, channels)).view(batch, height, width, channels)
-    edge_rows, cosine_rows, sine_rows = products.split((2, height // 2 - 1, height // 2 - 1), dim=1)
-    columns = (2, width // 2 - 1, width // 2 - 1)
-    edge_edge, edge_cosine, edge_sine = edge_rows.split(columns, dim=2)
-    cosine_edge, cosine_cosine, cosine_sine = cosine_rows.split(columns, dim=2)
-    sine_edge, sine_cosine, sine_sine = sine_rows.split(columns, dim=2)
-    tokens = [
-        cosine_cosine - sine_sine,
-        cosine_cosine + sine_sine,
-        edge_cosine * EDGE_SCALE,
-        cosine_edge * EDGE_SCALE,
-        edge_edge,
-        cosine_sine + sine_cosine,
-        cosine_sine - sine_cosine,
-        edge_sine * EDGE_SCALE,
-        sine_edge * EDGE_SCALE,
-    ]
-    return torch.cat([part.flatten(1, 2) for part in tokens], dim=1)
+    return _Split.apply(window)
 
 
-def join_spectrum(spectrum: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Inverse of :func:`split_spectrum`.
+def join_spectrum(
+    paired: torch.Tensor, own: torch.Tensor, antisymmetric: torch.Tensor, height: int, width: int
+) -> torch.Tensor:
+    """Inverse of :func:`split_spectrum`, from the three runs of tokens that :func:`token_counts` names.
 
     Args:
-        spectrum: (batch, n, channels), n = height * width.
+        paired: (batch, n/2 - 2, channels) of the symmetric half, n = height * width.
+        own: (batch, 4, channels), the self-conjugate rest of the symmetric half.
+        antisymmetric: (batch, n/2 - 2, channels).
 
     Returns:
         (batch, height, width, channels) real windows.
     """
-    batch, _, channels = spectrum.shape
-    rows, columns = height // 2 - 1, width // 2 - 1
-    shapes = [(rows, columns), (rows, columns), (2, columns), (rows, 2), (2, 2)]
-    shapes += shapes[:4]
-    runs = spectrum.split(_token_counts(height, width), dim=1)
-    direct, mirrored, edge_cosine, cosine_edge, edge_edge, odd_direct, odd_mirrored, edge_sine, sine_edge = (
-        run.unflatten(1, shape) for run, shape in zip(runs, shapes, strict=True)
-    )
-    products = torch.cat(
-        [
-            torch.cat([edge_edge, edge_cosine * EDGE_SCALE, edge_sine * EDGE_SCALE], dim=2),
-            torch.cat([cosine_edge * EDGE_SCALE, direct + mirrored, odd_direct + odd_mirrored], dim=2),
-            torch.cat([sine_edge * EDGE_SCALE, odd_direct - odd_mirrored, mirrored - direct], dim=2),
-        ],
-        dim=1,
-    )
-    rows_first = _synthesise(products.view(batch * height, width, channels))
-    return _synthesise(rows_first.view(batch, height, width * channels)).view(batch, height, width, channels)
+    return _Join.apply(paired, own, antisymmetric, height, width)
 
 
 def fourier_basis(height: int, width: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -170,25 +146,14 @@ def fourier_basis(height: int, width: int, dtype: torch.dtype = torch.float64) -
     return split_spectrum(impulses)[:, :, 0].T.contiguous()
 
 
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
-def _frequencies(height: int, width: int) -> torch.Tensor:
-    """(n/2 + 2, 2) signed vertical and horizontal frequency of each symmetric token, in cycles per window."""
-    rows, columns = _inner_frequencies(height), _inner_frequencies(width)
-    edges_down, edges_across = (0, height // 2), (0, width // 2)
-    direct = [(row, column) for row in rows for column in columns]
-    mirrored = [(-row, column) for row, column in direct]
-    edge_rows = [(row, column) for row in edges_down for column in columns]
-    edge_columns = [(row, column) for row in rows for column in edges_across]
-    own = [(row, column) for row in edges_down for column in edges_across]
-    return torch.tensor(direct + mirrored + edge_rows + edge_columns + own)
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
 def _frequency_features(height: int, width: int) -> torch.Tensor:
-    frequencies = _frequencies(height, width).double()
-    vertical, horizontal = frequencies[:, 0] / height, frequencies[:, 1] / width
+    rows = torch.fft.fftfreq(height, dtype=torch.float64)
+    rows[height // 2] = 0.5  # the Nyquist frequency has no sign; fftfreq gives it one
+    columns = torch.fft.rfftfreq(width, dtype=torch.float64)
+    inner = torch.cartesian_prod(rows, columns[1:-1])
+    edges = torch.cartesian_prod(rows[1 : height // 2], columns[[0, -1]])
+    own = torch.cartesian_prod(rows[[0, height // 2]], columns[[0, -1]])
+    vertical, horizontal = torch.cat([inner, edges, own]).unbind(1)
     radius = torch.hypot(vertical, horizontal) * 2.0  # 1 at the Nyquist frequency of an axis
     angle = torch.atan2(vertical, horizontal)
     bands = [torch.cos(math.pi * order * radius) for order in range(5)]
@@ -200,9 +165,11 @@ def _frequency_features(height: int, width: int) -> torch.Tensor:
 FREQUENCY_FEATURE_COUNT = 7
 
 
-def frequency_features(height: int, width: int, device: torch.device) -> torch.Tensor:
-    """(n, 7) float64 description of each spectral token's own frequency, independent of the window size in pixels.
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # a cached tensor born in inference mode could never be used in training
+def frequency_features(height: int, width: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """(n, 7) description of each spectral token's own frequency, independent of the window size in pixels.
 
     Five cosines of the radial frequency tell bands apart, two terms tell directions apart.
     """
-    return _frequency_features(height, width).to(device)
+    return _frequency_features(height, width).to(dtype).to(device)  # in this order: not every device has float64

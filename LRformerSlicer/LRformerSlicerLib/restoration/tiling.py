@@ -13,8 +13,11 @@ from ..errors import UserError
 LARGEST_WHOLE_PIXELS = {"cpu": 1024 * 1024, "mps": 1024 * 1024, "cuda": 2048 * 2048}
 """Slices above this are tiled from the start; below, only when memory runs out."""
 FIRST_TILE_PIXELS = 768
-SMALLEST_TILE_MULTIPLES = 4
-LARGE_TILE_MULTIPLES = 8
+OVERLAP_MULTIPLES = 5
+"""Neighbouring tiles share so many attention windows.  What a cut edge changes fades with every block's mixing: in the
+shipped networks to less than a thousandth of the display window two windows further in.  Those two are thrown away at
+each edge, and over one window between them the tiles blend."""
+SMALLEST_TILE_MULTIPLES = OVERLAP_MULTIPLES + 1
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -40,16 +43,6 @@ def tile_spans(length: int, tile: int, overlap: int, multiple: int) -> list[tupl
     last = -(-(length - tile) // multiple) * multiple
     starts = [*range(0, last, step), last]
     return [(start, min(start + tile, length)) for start in starts]
-
-
-def overlap_of(tile: int, multiple: int) -> int:
-    """How far neighbouring tiles overlap, in pixels.
-
-    Next to a cut edge attention lacks half of what it sees in the whole slice, and every further layer carries
-    that half a window inwards: two windows at each edge (one in small tiles) are thrown away, and over one
-    window between them the tiles blend.
-    """
-    return (5 if tile >= LARGE_TILE_MULTIPLES * multiple else 3) * multiple
 
 
 def blend_weight(start: int, end: int, length: int, overlap: int, ramp_length: int) -> np.ndarray:
@@ -121,7 +114,7 @@ class TiledNetwork:
         if tile >= max(height, width):
             return self._forward(image, prior)
         scale, multiple = self._network.scale, self._network.tile_multiple
-        overlap = overlap_of(tile, multiple)
+        overlap = OVERLAP_MULTIPLES * multiple
         total = np.zeros((image.shape[0], scale * height, scale * width), dtype=np.float32)
         weights = np.zeros(total.shape[1:], dtype=np.float32)
         for top, bottom in tile_spans(height, tile, overlap, multiple):
