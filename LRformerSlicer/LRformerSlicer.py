@@ -33,6 +33,7 @@ from LRformerSlicerLib.panel.setup_state import SetupState
 from LRformerSlicerLib.scene.dependencies import ensureDependencies
 from LRformerSlicerLib.scene.recognition import acquisitionSliceAt, recognise
 from LRformerSlicerLib.scene.restoration_job import RestorationJob
+from LRformerSlicerLib.scene.sample_data import loadSampleVolume
 from LRformerSlicerLib.scene.strength import StrengthBlend
 from LRformerSlicerLib.scene.views import CursorFollower, activeSliceNode, hasViews, rasCenter
 from LRformerSlicerLib.scene.volume_input import checkInput
@@ -131,6 +132,7 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.ui.restoreButton.connect("clicked(bool)", self.onRestoreButton)
         self.ui.previewButton.connect("clicked(bool)", self.onPreviewButton)
+        self.ui.sampleDataButton.connect("clicked(bool)", self.onSampleDataButton)
         self.ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onInputChanged)
         self._shortcuts = []
         for keys, slot in (("Ctrl+Return", self.onRestoreKey), ("Esc", self.onCancelKey)):
@@ -215,7 +217,7 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.previewButton.enabled = not busy and recognised and hasViews()
         ui.previewButton.text = _("Hide preview") if self.comparison.preview.isShown else _("Preview this slice")
         ui.progressBar.visible = busy
-        for widget in (ui.inputSelector, ui.taskSelector, ui.regionSection, ui.advancedSection):
+        for widget in (ui.inputSelector, ui.sampleDataButton, ui.taskSelector, ui.regionSection, ui.advancedSection):
             widget.enabled = not busy
         ui.strengthSlider.enabled = parameters is not None and parameters.differenceVolume is not None
         self.region.update(parameters)
@@ -254,6 +256,15 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._blend is None or not self._blend.fits(*nodes):
             self._blend = StrengthBlend(*nodes)
         self._blend.apply(parameters.strength / 100)
+
+    def onSampleDataButton(self, checked=False):
+        """Load Slicer's own sample and choose it."""
+        try:
+            volume = loadSampleVolume()
+        except UserError as error:
+            self.showFailed(error.message)
+            return
+        self.ui.inputSelector.setCurrentNode(volume)
 
     def onRestoreButton(self, checked=False):
         """Restore, or Cancel while it runs."""
@@ -356,7 +367,7 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
 
     onProgress(event), onFinished(inputVolume, nodes, report), onPreview(node, report) and onFailed(message) are called
     from Slicer's event loop; leave what you do not need.  defaultOptions holds fields of
-    restoration.options.RestorationOptions that win over what is asked for, such as {"model": "my.safetensors"}.
+    restoration.options.RestorationOptions for every run that does not say otherwise, such as {"samples": 8}.
     """
 
     INPUT_ROLE = "LRformerSlicerInput"
@@ -454,7 +465,7 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
         ensureDependencies()
         if self._client is None:
             self._client = WorkerClient()
-        allOptions = {"task": task.value, "device": device.value, **options, **self.defaultOptions}
+        allOptions = {**self.defaultOptions, "task": task.value, "device": device.value, **options}
         folder = slicer.app.temporaryPath
         job = RestorationJob(self._client, inputVolume, allOptions, folder, sliceIndex, referenceVolume)
         job.start()

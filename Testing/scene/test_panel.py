@@ -55,6 +55,7 @@ def test_a_click_on_restore_ends_with_the_result_in_the_scene(panel, open_volume
     assert panel.ui.restoreButton.text == "Restore" and panel.ui.restoreButton.enabled
     assert not panel.ui.progressBar.visible
     assert any(text.startswith("Restoring: slice 3 of 3") for text in progress), progress
+    assert any(text.endswith(("s left, on CPU", "s left, on CUDA")) for text in progress), progress
     active = slicer.app.applicationLogic().GetSelectionNode().GetActiveVolumeID()
     assert active == slicer.util.getNode("Thorax restored*").GetID()
 

@@ -149,5 +149,13 @@ def test_without_torch_there_is_one_explanation_and_one_button(host, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_sample_that_cannot_be_loaded_is_said_in_one_sentence(panel, scene_state):
+    """Here there is no module Sample Data at all: that it loads the sample in Slicer is not proved by this."""
+    before = scene_state()
+    panel.ui.sampleDataButton.click()
+    assert "CTChest could not be loaded" in panel.ui.statusLabel.text and panel.ui.statusLabel.text.endswith(".")
+    assert scene_state() == before
+
+
 def test_nothing_is_missing_here_and_so_nothing_is_shown(panel):
     assert not panel.ui.setupBox.visible

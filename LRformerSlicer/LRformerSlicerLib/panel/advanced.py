@@ -61,10 +61,12 @@ class Advanced:
 
 
 def optionsOf(parameters) -> dict:
-    """The fields of restoration.options.RestorationOptions that this section sets."""
-    options = {"prior": parameters.prior.value, "samples": parameters.samples, "seed": parameters.seed}
-    if parameters.medsamCheckpoint.strip():
-        options["medsam_checkpoint"] = parameters.medsamCheckpoint.strip()
-    if parameters.modelFile.strip():
-        options["model"] = parameters.modelFile.strip()
-    return options
+    """The fields of restoration.options.RestorationOptions in which this section differs from its defaults."""
+    values = {
+        "prior": parameters.prior.value if parameters.prior is not DEFAULTS["prior"] else None,
+        "samples": parameters.samples if parameters.samples != DEFAULTS["samples"] else None,
+        "seed": parameters.seed or None,
+        "medsam_checkpoint": parameters.medsamCheckpoint.strip() or None,
+        "model": parameters.modelFile.strip() or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}

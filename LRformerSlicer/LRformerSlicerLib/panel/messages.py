@@ -30,6 +30,8 @@ def progressText(event):
         text = _("{stage}: slice {done} of {total}").format(stage=text, done=event.done, total=event.total)
     if event.seconds_left is not None:
         text = _("{text}, about {seconds:.0f} s left").format(text=text, seconds=event.seconds_left)
+    if event.device:
+        text = _("{text}, on {device}").format(text=text, device=event.device.upper())
     return text
 
 

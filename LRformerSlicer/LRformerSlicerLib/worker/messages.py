@@ -6,7 +6,7 @@ into the channel, or a client of another version, is found at the first line and
 
 >>> line = encode(ProgressEvent(id="1", stage="restore", done=3, total=90, seconds_left=12.5))
 >>> decode_event(line)
-ProgressEvent(id='1', stage='restore', done=3, total=90, seconds_left=12.5)
+ProgressEvent(id='1', stage='restore', done=3, total=90, seconds_left=12.5, device='')
 """
 
 from __future__ import annotations
@@ -61,13 +61,14 @@ class Request:
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """Work done so far: `done` of `total` steps of `stage`; seconds_left is None while unknown."""
+    """Work done so far: `done` of `total` steps of `stage`; seconds_left is None and device empty while unknown."""
 
     id: str
     stage: str
     done: int
     total: int
     seconds_left: float | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ _FIELD_TYPES: dict[str, tuple[type, ...]] = {
     "done": (int,),
     "total": (int,),
     "seconds_left": (int, float, type(None)),
+    "device": (str,),
     "message": (str,),
     "report": (dict,),
     "detail": (str,),

@@ -108,11 +108,13 @@ class Jobs:
         progress.stage("load")
         # Only now: a worker that was merely pinged stays small, and the parent hears of a slow import as a stage.
         from LRformerSlicerLib.restoration.engine import Restorer
+        from LRformerSlicerLib.restoration.models import choose_device
         from LRformerSlicerLib.restoration.volume_io import OutputFiles, read_volume
 
         if self._restorer is None:
             self._restorer = Restorer()
         options = _options(request.options)
+        progress.device = choose_device(options.device).type
         image = read_volume(Path(request.input))
         if request.kind == "restore":
             reference = self._reference(request)
@@ -156,6 +158,7 @@ class ProgressSender:
         self._id = request_id
         self._send = send
         self._stage = ""
+        self.device = ""
         self._last_sent_s = 0.0
 
     def __call__(self, progress: Progress) -> None:
@@ -167,12 +170,13 @@ class ProgressSender:
         if unremarkable and now_s - self._last_sent_s < PROGRESS_INTERVAL_S:
             return
         self._stage, self._last_sent_s = progress.stage, now_s
-        self._send(ProgressEvent(self._id, progress.stage, progress.done, progress.total, progress.seconds_left))
+        done, total = progress.done, progress.total
+        self._send(ProgressEvent(self._id, progress.stage, done, total, progress.seconds_left, self.device))
 
     def stage(self, stage: str) -> None:
         """Report that `stage` begins, of a length that nobody knows."""
         self._stage = stage
-        self._send(ProgressEvent(self._id, stage, 0, 0))
+        self._send(ProgressEvent(self._id, stage, 0, 0, None, self.device))
 
 
 def _options(values: dict) -> RestorationOptions:
