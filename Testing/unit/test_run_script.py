@@ -138,9 +138,7 @@ def test_a_damaged_environment_is_repaired(damage: str, small_repository: Path) 
     assert json.loads((folder / environment.STAMP).read_text())["versions"]["light"] == "1"
 
 
-def test_changed_pins_are_installed(
-    small_repository: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_changed_pins_are_installed(small_repository: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     environment.set_up(small_repository)
     make_wheel(tmp_path / "wheels", "light", "2")
     (small_repository / "Testing" / "requirements.txt").write_text("light==2\n")
