@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dose", type=float, default=0.25, help="CT: fraction of full dose to simulate (0.25)")
     parser.add_argument("--kernel", default="standard", help="CT: smooth, standard or sharp (standard)")
     parser.add_argument("--prior", default="lite-medsam", help="lite-medsam, medsam or none")
-    parser.add_argument("--samples", type=int, default=4)
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--samples", type=int, default=4, help="stochastic passes of the prior (4)")
+    parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--report", type=Path, help="write everything to this JSON file")
     parser.add_argument("--write-card", action="store_true", help="put the scores into the model's card")
 

@@ -85,8 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _tell_outcome(reporter: Reporter, report: dict, output: Path) -> None:
     reporter.say(f"Task {report['task']} ({report['task_reason']}), model {report['model']['name']}.")
+    slices = "1 slice" if report["slices"] == 1 else f"{report['slices']} slices"
     reporter.say(
-        f"{report['slices']} slices in {report['seconds']['total']:.1f} s on {report['device']} "
+        f"{slices} in {report['seconds']['total']:.1f} s on {report['device']} "
         f"({report['device_name']}), prior {report['prior']['backbone']}."
     )
     if metrics := report.get("metrics"):

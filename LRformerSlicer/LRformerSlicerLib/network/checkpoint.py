@@ -79,8 +79,8 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedModel:
     if not path.is_file():
         raise UserError(f"There is no model file at {path}: check the path.")
     sha256 = file_sha256(path)
+    metadata, state = _open_weights(path)  # first: that it is no safetensors file explains a missing card, too
     card = _read_card(path)
-    metadata, state = _open_weights(path)
     if card.get("sha256") != sha256:
         raise UserError(
             f"{path} is not the file its model card describes (SHA256 {sha256[:12]} differs): get both files again."

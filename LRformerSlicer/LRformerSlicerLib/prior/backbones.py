@@ -150,7 +150,9 @@ def _load_medsam(checkpoint: Path | None, device: torch.device) -> Backbone:
         ) from error
     network = sam_model_registry["vit_b"]()
     try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of unusual pickles: refused below in a sentence
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network.load_state_dict(state)
     except Exception as error:  # torch raises half a dozen types for a damaged or foreign file
         raise UserError(

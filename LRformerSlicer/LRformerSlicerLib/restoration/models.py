@@ -41,7 +41,8 @@ def shipped_model(task: str) -> Path:
     """The checkpoint that comes with the extension; UserError where none does yet."""
     path = MODELS_FOLDER / f"{task}.safetensors"
     if not path.exists():
-        raise UserError(f"No weights for {task} come with this version: give a model file made for it.")
+        advice = "give a model file made for it (on the command line with --model)"
+        raise UserError(f"No weights for {task} come with this version: {advice}.")
     return path
 
 

@@ -270,7 +270,7 @@ def _disk_is_full(path: Path, image: sitk.Image | None, error: Exception) -> boo
 
 
 def _disk_full_sentence(path: Path, size_bytes: int) -> str:
-    needed = f" (up to {size_bytes / 2**20:.0f} MiB needed)" if size_bytes else ""
+    needed = f" (up to {max(1, round(size_bytes / 2**20))} MiB needed)" if size_bytes else ""
     return f'The disk of "{path.parent}" is full{needed}: free some space or choose another folder.'
 
 
