@@ -76,10 +76,8 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedModel:
             for another task.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"There is no model file at {path}: check the path.")
-    sha256 = file_sha256(path)
     metadata, state = _open_weights(path)  # first: that it is no safetensors file explains a missing card, too
+    sha256 = file_sha256(path)
     card = _read_card(path)
     if card.get("sha256") != sha256:
         raise UserError(
@@ -104,14 +102,13 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         UserError: missing, truncated, or not safetensors.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"There is no model file at {path}: check the path.")
-    return _open_weights(path)[1]
+    return _open_weights(Path(path))[1]
 
 
 def _open_weights(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     """Metadata and tensors."""
+    if not path.is_file():
+        raise UserError(f"There is no model file at {path}: check the path.")
     try:
         with safe_open(str(path), "pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}

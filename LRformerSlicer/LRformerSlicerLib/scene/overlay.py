@@ -9,7 +9,7 @@ import vtk.util.numpy_support
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.scene.colors import divergingColors, sequentialColors
-from LRformerSlicerLib.scene.views import ViewContents, compositeNode
+from LRformerSlicerLib.scene.views import ViewContents, compositeNode, removeWithDisplay
 
 LEGEND_LABELS = 5
 LEGEND_FORMAT = "%.2f"
@@ -108,10 +108,7 @@ class Overlay:
     def _removeContour(self) -> None:
         contour = slicer.mrmlScene.GetNodeByID(self._contourId) if self._contourId else None
         if contour is not None:
-            display = contour.GetDisplayNode()
-            slicer.mrmlScene.RemoveNode(contour)
-            if display is not None and slicer.mrmlScene.IsNodePresent(display):
-                slicer.mrmlScene.RemoveNode(display)
+            removeWithDisplay(contour)
         self._contourId = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from LRformerSlicerLib.scene.views import ViewContents, compositeNode, sliceNodes
+from LRformerSlicerLib.scene.views import ViewContents, compositeNode, removeWithDisplay, sliceNodes
 
 
 class PreviewLayer:
@@ -35,10 +35,7 @@ class PreviewLayer:
             self._before.restoreOverlays()
         node = slicer.mrmlScene.GetNodeByID(self._nodeId) if self._nodeId else None
         if node is not None:
-            display = node.GetDisplayNode()
-            slicer.mrmlScene.RemoveNode(node)
-            if display is not None and slicer.mrmlScene.IsNodePresent(display):
-                slicer.mrmlScene.RemoveNode(display)
+            removeWithDisplay(node)
         self._before, self._nodeId = None, None
 
     def forget(self) -> None:

@@ -157,3 +157,11 @@ def _toScene(volumeNode):
     transform = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volumeNode.GetParentTransformNode(), None, transform)
     return transform
+
+
+def removeWithDisplay(volumeNode) -> None:
+    """Remove the volume from the scene, and its display node, which Slicer would leave behind."""
+    display = volumeNode.GetDisplayNode()
+    slicer.mrmlScene.RemoveNode(volumeNode)
+    if display is not None and slicer.mrmlScene.IsNodePresent(display):
+        slicer.mrmlScene.RemoveNode(display)
