@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from LRformerSlicerLib.degradation.mr import add_motion, truncate_kspace
-from LRformerSlicerLib.degradation.mr.kspace import to_kspace
-from LRformerSlicerLib.degradation.mr.resolution import enlarge_by_zero_filling, zero_fill
+from LRformerSlicerLib.degradation.mr.kspace import frequencies, to_image, to_kspace
+from LRformerSlicerLib.degradation.mr.resolution import enlarge_by_zero_filling, with_measured_centre, zero_fill
 from LRformerSlicerLib.errors import UserError
 
 
@@ -105,3 +105,21 @@ def test_wrong_factors_and_sizes_are_refused():
         truncate_kspace(np.zeros((30, 30)), 3, seed=0)
     with pytest.raises(UserError, match="cannot be divided by 4"):
         truncate_kspace(np.zeros((30, 32)), 4, seed=0)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 30), (25, 31)])
+@pytest.mark.parametrize("factor", [2, 4])
+def test_the_measured_centre_replaces_low_frequencies_alone(rows, columns, factor):
+    random = np.random.default_rng(5)
+    texture, guess = (random.normal(10.0, 1.0, (rows * factor, columns * factor)) for _ in range(2))
+    within = [np.abs(frequencies(size)) * 2 < size / factor for size in texture.shape]
+    # The coarse grid's Nyquist frequency would make its image complex, and its magnitude another image.
+    truth = to_image(to_kspace(texture) * np.outer(*within)).real
+    coarse = truncate_kspace(truth, factor, seed=0, noise_share=0.0)
+    consistent = with_measured_centre(guess, coarse, factor)
+    is_measured = np.ix_(*within)
+    spectrum, before, wanted = to_kspace(consistent), to_kspace(guess), to_kspace(truth)
+    np.testing.assert_allclose(spectrum[is_measured], wanted[is_measured], atol=1e-4)
+    others = np.ones(truth.shape, dtype=bool)
+    others[is_measured] = False
+    np.testing.assert_allclose(spectrum[others], before[others], atol=1e-4)

@@ -57,8 +57,9 @@ def _attention(arguments: argparse.Namespace, device: object) -> None:
 def _network(arguments: argparse.Namespace, device: object) -> None:
     import numpy as np
 
-    from ..evaluation.classical_denoisers import bm3d_white, patch_based_denoising
+    from ..evaluation.classical_denoisers import patch_based_denoising
     from ..evaluation.cost import fastest_seconds, network_costs
+    from ..evaluation.noise_told_denoisers import bm3d_white
     from ..network.checkpoint import load_checkpoint
     from ..restoration.models import shipped_model
 
@@ -69,8 +70,9 @@ def _network(arguments: argparse.Namespace, device: object) -> None:
         name = "LRformer (GFCA)" if attention == "gfca" else "LRformer (naive twin)"
         print(f"{name:24s} {cost.seconds:7.2f} s  {cost.macs / 1e9:7.1f} GMACs  {cost.peak_bytes / 2**20:6.0f} MiB")
     slice_hu = np.random.default_rng(0).normal(0, 30, (512, 512)).astype(np.float32)
-    for peer in (bm3d_white(30.0), patch_based_denoising()):
-        seconds = fastest_seconds(lambda p=peer: p.apply(slice_hu), device, repeats=1)
+    nothing = np.zeros_like(slice_hu)
+    for peer in (bm3d_white(1.0), patch_based_denoising()):
+        seconds = fastest_seconds(lambda p=peer: p.denoise(slice_hu, nothing), device, repeats=1)
         print(f"{peer.method:24s} {seconds:7.2f} s  ({peer.setting})")
 
 

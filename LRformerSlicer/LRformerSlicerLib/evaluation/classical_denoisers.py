@@ -1,4 +1,4 @@
-"""The classical denoisers a Slicer user has at hand, with the settings to search.  All take and give HU slices."""
+"""The classical denoisers a Slicer user has at hand, with the settings to search, for slices of any unit."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ class ClassicalDenoiser:
     Attributes:
         method: the filter's name.
         setting: what was chosen, in words.
-        apply: (rows, columns) float32 HU in, the same out.
+        apply: (rows, columns) float32 in, the same out; one that is told the noise takes it as its second argument.
+        is_told_noise: whether it is.
     """
 
     method: str
     setting: str
-    apply: Callable[[np.ndarray], np.ndarray]
+    apply: Callable[..., np.ndarray]
+    is_told_noise: bool = False
+
+    def denoise(self, degraded: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """What it makes of a slice; only a filter that is told the true noise sees the difference of the two."""
+        return self.apply(degraded, degraded - reference) if self.is_told_noise else self.apply(degraded)
 
 
 def _filtered(slice_hu: np.ndarray, image_filter: Callable[[sitk.Image], sitk.Image]) -> np.ndarray:
@@ -58,6 +64,31 @@ def curvature_anisotropic_diffusion(iterations: int, conductance: float) -> Clas
     )
 
 
+def gradient_anisotropic_diffusion(iterations: int, conductance: float) -> ClassicalDenoiser:
+    """Slicer's own edge-keeping filter, at the stable time step of two dimensions."""
+    return ClassicalDenoiser(
+        "GradientAnisotropicDiffusion",
+        f"{iterations} iterations, conductance {conductance:g}",
+        lambda image: _filtered(
+            image,
+            lambda i: sitk.GradientAnisotropicDiffusion(
+                i, timeStep=0.125, conductanceParameter=conductance, numberOfIterations=iterations
+            ),
+        ),
+    )
+
+
+def total_variation(weight: float, unit: float) -> ClassicalDenoiser:
+    """Chambolle's total variation by scikit-image; ``unit`` is what counts as 1 in the weight, 1000 HU in CT."""
+
+    def apply(image: np.ndarray) -> np.ndarray:
+        from skimage.restoration import denoise_tv_chambolle
+
+        return denoise_tv_chambolle(image / np.float32(unit), weight=weight).astype(np.float32) * np.float32(unit)
+
+    return ClassicalDenoiser("Total variation", f"weight {weight:g}", apply)
+
+
 def required_candidates() -> Iterator[ClassicalDenoiser]:
     """Gaussian, Median and CurvatureAnisotropicDiffusion over the settings a careful user would try."""
     for sigma in (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0):
@@ -78,12 +109,10 @@ def patch_based_denoising(iterations: int = 1) -> ClassicalDenoiser:
     )
 
 
-def bm3d_white(sigma_hu: float) -> ClassicalDenoiser:
-    """BM3D told a white noise standard deviation, for the comparison of time and quality."""
-
-    def apply(image: np.ndarray) -> np.ndarray:
-        import bm3d
-
-        return bm3d.bm3d(image / 1000.0, sigma_psd=sigma_hu / 1000.0).astype(np.float32) * 1000.0
-
-    return ClassicalDenoiser("BM3D", f"white noise of {sigma_hu:g} HU", apply)
+def further_candidates(unit: float) -> Iterator[ClassicalDenoiser]:
+    """Gradient anisotropic diffusion and total variation over their settings; ``unit`` as in :func:`total_variation`."""
+    for iterations in (5, 10, 20):
+        for conductance in (1.0, 2.0, 3.0, 5.0):
+            yield gradient_anisotropic_diffusion(iterations, conductance)
+    for weight in (0.01, 0.02, 0.03, 0.05, 0.08, 0.12):
+        yield total_variation(weight, unit)

@@ -55,7 +55,7 @@ def best_settings(
     """Of each method the candidate with the highest mean PSNR on these slices."""
     best: dict[str, tuple[float, ClassicalDenoiser]] = {}
     for candidate in candidates:
-        psnr = float(np.mean([score(candidate.apply(one.degraded), one, window)["psnr_db"] for one in train]))
+        psnr = float(np.mean([score(candidate.denoise(one.degraded, one.reference), one, window)["psnr_db"] for one in train]))
         logging.info("%s, %s: %.2f dB on train", candidate.method, candidate.setting, psnr)
         if candidate.method not in best or psnr > best[candidate.method][0]:
             best[candidate.method] = (psnr, candidate)
@@ -64,7 +64,10 @@ def best_settings(
 
 def answers_of(peers: list[ClassicalDenoiser], slices: list[JudgedSlice]) -> dict[str, Answer]:
     """What each of these filters makes of the slices."""
-    return {peer.method: Answer(peer.setting, [peer.apply(one.degraded) for one in slices]) for peer in peers}
+    return {
+        peer.method: Answer(peer.setting, [peer.denoise(one.degraded, one.reference) for one in slices])
+        for peer in peers
+    }
 
 
 def bootstrap_interval(values: list[float], seed: int = 0) -> tuple[float, float]:

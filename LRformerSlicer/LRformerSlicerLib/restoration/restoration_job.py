@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..degradation.mr.resolution import with_measured_centre
 from ..errors import UserError
 from .intensity import to_voxel_type, value_limits
 from .metrics import noise_sd
@@ -134,8 +135,13 @@ class RestorationJob(PriorJob):
         weight: np.ndarray,
         answer: tuple[np.ndarray, np.ndarray] | None,
     ) -> None:
-        """The network's slice, blended with cubic B-spline interpolation where the weight is below 1."""
+        """The network's slice, blended with cubic B-spline interpolation where the weight is below 1.
+
+        Of the network only the frequencies are taken that the scan did not measure.
+        """
         factor = self.task.scale
+        if answer is not None:
+            answer = (answer[0], with_measured_centre(answer[1], answer[0], factor))
         if answer is not None and weight.min() >= 1.0:
             values = self.intensity.restore(answer[1])
         else:

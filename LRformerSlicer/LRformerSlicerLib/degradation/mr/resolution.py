@@ -77,6 +77,28 @@ def enlarge_by_zero_filling(coarse: np.ndarray, factor: int) -> np.ndarray:
     return to_image(np.conj(_half_pixel_phase(fine_shape, factor)) * filled).real.astype(np.float32)
 
 
+def with_measured_centre(fine: np.ndarray, coarse: np.ndarray, factor: int) -> np.ndarray:
+    """``fine`` with those frequencies that ``coarse`` holds taken from it: what was measured is not to be changed.
+
+    Frequencies on the edge of what was measured (a coarse grid's Nyquist frequency, which has no mirror image there)
+    are left as they are.
+
+    Args:
+        fine: (factor * rows, factor * columns).
+        coarse: (rows, columns) over the same extent.
+        factor: how many times finer.
+
+    Returns:
+        (factor * rows, factor * columns) float32.
+    """
+    centre = _centre(fine.shape, factor)
+    unshifted = to_kspace(coarse) * factor * np.conj(_half_pixel_phase(fine.shape, factor)[centre])
+    inside = np.ix_(*(2 * np.abs(frequencies(size)) < size for size in coarse.shape))
+    spectrum = to_kspace(fine)
+    spectrum[centre][inside] = unshifted[inside]
+    return to_image(spectrum).real.astype(np.float32)
+
+
 def kept_centre(spectrum: np.ndarray, factor: int) -> np.ndarray:
     """The middle (rows / factor, columns / factor) of a centred (rows, columns) spectrum."""
     return spectrum[_centre(spectrum.shape, factor)]
