@@ -27,8 +27,8 @@ def start_and_wait(panel, wait_for):
 
 def test_ctrl_return_restores_and_esc_cancels(chosen, wait_for, scene_state):
     before = scene_state()
-    restore_key, cancel_key = chosen._shortcuts
-    assert [shortcut.key.toString() for shortcut in chosen._shortcuts] == ["Ctrl+Return", "Esc"]
+    restore_key, cancel_key = chosen.run.shortcuts
+    assert [shortcut.key.toString() for shortcut in chosen.run.shortcuts] == ["Ctrl+Return", "Esc"]
     restore_key.activated.emit()
     wait_for(lambda: chosen.ui.statusLabel.text.startswith("Restoring: "))
     restore_key.activated.emit()  # a second press must neither cancel nor start another run

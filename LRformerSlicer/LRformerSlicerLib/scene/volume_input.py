@@ -64,6 +64,17 @@ def checkInput(volumeNode) -> None:
         )
 
 
+def firstSuitableVolume():
+    """The first volume in the scene that can be restored, or None."""
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        try:
+            checkInput(node)
+        except UserError:
+            continue
+        return node
+    return None
+
+
 def ijkToRas(volumeNode) -> np.ndarray:
     """The node's 4x4 matrix from voxel indices to RAS millimetres, without the parent transform."""
     matrix = vtk.vtkMatrix4x4()
