@@ -1,4 +1,4 @@
-"""lrformer restore: a degraded volume in, a restored one out."""
+"""lrformer restore: a degraded volume in, a restored one out; or a folder of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..restoration.options import RestorationOptions
+from . import restore_folder
 from .common import (
     Reporter,
     add_prior_arguments,
@@ -34,11 +35,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--difference-out", type=Path, metavar="FILE", help="write restored minus input")
     parser.add_argument("--reference", type=Path, metavar="FILE", help="a clean volume: adds PSNR, SSIM, RMSE")
     add_progress_argument(parser)
+    folders = parser.add_argument_group("folders", "IN may be a folder of volumes and OUT a folder for all results.")
+    folders.add_argument(
+        "--format",
+        metavar="same|dicom|nii.gz|nii|nrrd|mha",
+        help="what to write into OUT (same: as the input; dicom: a derived series of the input's study)",
+    )
+    folders.add_argument("--jobs", type=int, metavar="N", help="processes on this machine (1)")
+    folders.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster instead, such as tcp://host:8786")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Restore and write; nothing is written before everything is computed."""
+    """Restore one volume, or with a folder as OUT every volume of IN."""
     reporter = Reporter(arguments.progress)
+    options = RestorationOptions(
+        task=arguments.task,
+        model=arguments.model,
+        only_roi=arguments.only_roi,
+        strength=arguments.strength,
+        **prior_options(arguments),
+    )
+    if restore_folder.is_wanted(arguments):
+        return restore_folder.run(arguments, options, reporter)
+    return _restore_one(arguments, options, reporter)
+
+
+def _restore_one(arguments: argparse.Namespace, options: RestorationOptions, reporter: Reporter) -> int:
+    """Restore and write; nothing is written before everything is computed."""
     import SimpleITK as sitk
 
     from ..restoration.volume import check_volume
@@ -69,13 +92,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..restoration.engine import Restorer
 
-    options = RestorationOptions(
-        task=arguments.task,
-        model=arguments.model,
-        only_roi=arguments.only_roi,
-        strength=arguments.strength,
-        **prior_options(arguments),
-    )
     result = Restorer().restore(image, options, progress=reporter, reference=reference)
     write_result(result, {"restored": arguments.output, **maps}, arguments.report)
     _tell_outcome(reporter, result.report, arguments.output)

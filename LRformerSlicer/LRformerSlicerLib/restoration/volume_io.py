@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,8 +13,9 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..errors import UserError
+from .dicom_input import read_dicom_folder
+from .native_output import silent_native_libraries
 from .nifti_voxels import SUFFIXES, DamagedNiftiError, non_finite_voxels
-from .volume import MODALITY_TAG
 
 TEMPORARY_PREFIX = ".lrformer-"
 
@@ -30,11 +30,11 @@ def read_volume(path: Path | str, warn: Callable[[str], None] = lambda sentence:
     if not path.exists():
         raise UserError(f'There is no file "{path}": check the path.')
     if path.is_dir():
-        return _read_dicom_folder(path, warn)
+        return read_dicom_folder(path, warn)
     if not os.access(path, os.R_OK):
         raise UserError(f'"{path}" cannot be read: check its permissions.')
     try:
-        with _silent_native_libraries():
+        with silent_native_libraries():
             image = sitk.ReadImage(str(path))
         return _with_non_finite(image, path) if path.name.lower().endswith(SUFFIXES) else image
     except (RuntimeError, DamagedNiftiError) as error:
@@ -57,33 +57,6 @@ def _with_non_finite(image: sitk.Image, path: Path) -> sitk.Image:
     repaired = sitk.GetImageFromArray(array)
     repaired.CopyInformation(image)
     return repaired
-
-
-def _read_dicom_folder(folder: Path, warn: Callable[[str], None]) -> sitk.Image:
-    with _silent_native_libraries():
-        series = {
-            identifier: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), identifier)
-            for identifier in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-        }
-    if not series:
-        raise UserError(f'The folder "{folder}" holds no DICOM series: choose a folder of DICOM files.')
-    reader = sitk.ImageSeriesReader()
-    files = max(series.values(), key=len)
-    if len(series) > 1:
-        warn(
-            f'The folder "{folder}" holds {len(series)} DICOM series: the largest, {len(files)} files beginning with '
-            f'"{Path(files[0]).name}", is taken; put another one into a folder of its own to choose it.'
-        )
-    reader.SetFileNames(files)
-    reader.MetaDataDictionaryArrayUpdateOn()
-    try:
-        with _silent_native_libraries():
-            image = reader.Execute()
-    except RuntimeError as error:
-        raise UserError(f'The DICOM series in "{folder}" cannot be read: it is incomplete or damaged.') from error
-    if reader.HasMetaDataKey(0, MODALITY_TAG):
-        image.SetMetaData(MODALITY_TAG, reader.GetMetaData(0, MODALITY_TAG).strip())
-    return image
 
 
 def write_volume(image: sitk.Image, path: Path | str) -> None:
@@ -133,7 +106,7 @@ class OutputFiles:
         path = Path(path)
         staging = self._staging_folder(path)
         try:
-            with _silent_native_libraries():
+            with silent_native_libraries():
                 # Compressed where the format can, as NIfTI .nii.gz is by its name; NRRD and MetaImage stay plain
                 # so that they are written fast.
                 sitk.WriteImage(image, str(staging / path.name))
@@ -152,14 +125,25 @@ class OutputFiles:
             raise _write_error(path, None, error) from error
         self._moves.append((staging / path.name, path))
 
-    def commit(self) -> None:
-        """Move everything into place."""
-        for written, destination in self._moves:
+    def add_folder(self, folder: Path, make: Callable[[Path], None]) -> None:
+        """Have `make` fill an empty folder with files, to be moved into `folder` (made where missing) by `commit`."""
+        staging = self._staging_folder(folder)
+        try:
+            make(staging)
+        except OSError as error:
+            raise _write_error(folder, None, error) from error
+        self._moves += [(written, folder / written.name) for written in sorted(staging.iterdir())]
+
+    def commit(self) -> list[Path]:
+        """Move everything into place; returns the files that are there now."""
+        moves, self._moves = self._moves, []
+        for written, destination in moves:
             try:
+                destination.parent.mkdir(exist_ok=True)
                 os.replace(written, destination)
             except OSError as error:
                 raise _write_error(destination, None, error) from error
-        self._moves.clear()
+        return [destination for _, destination in moves]
 
     def _staging_folder(self, path: Path) -> Path:
         check_folder(path)
@@ -210,7 +194,7 @@ def small_like(image: sitk.Image, pixel_type: int | None = None) -> sitk.Image:
 def _try_format(small: sitk.Image, path: Path) -> None:
     """Write and read back a few voxels: formats refuse types (DICOM: float) and lose slices (PNG) each in their way."""
     try:
-        with _silent_native_libraries():
+        with silent_native_libraries():
             sitk.WriteImage(small, str(path))
             back = sitk.ReadImage(str(path))
         kept = back.GetSize() == small.GetSize() and back.GetPixelID() == small.GetPixelID()
@@ -276,18 +260,3 @@ def _disk_full_sentence(path: Path, size_bytes: int) -> str:
 
 def _is_out_of_memory(error: Exception) -> bool:
     return "allocate" in str(error).lower() and "memory" in str(error).lower()
-
-
-@contextlib.contextmanager
-def _silent_native_libraries() -> Iterator[None]:
-    """Keep the C libraries behind ITK from printing their own accounts of a failure to stderr."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
-    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(sink)

@@ -1,0 +1,216 @@
+"""lrformer restore with a folder as output: every volume of a folder, in several processes, resumable."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from .. import __version__
+from ..errors import UserError
+from ..restoration.options import Progress, RestorationOptions, check_options
+from .common import Reporter
+
+FAILED, INTERRUPTED = 1, 130
+_OF_ONE_VOLUME = ("prior_out", "consistency_out", "uncertainty_out", "difference_out", "report", "reference")
+
+
+def is_wanted(arguments: argparse.Namespace) -> bool:
+    """Whether OUT is a folder: one that exists or has no suffix, for a folder IN; or any, with --format."""
+    if arguments.format is not None or arguments.scheduler is not None or arguments.jobs is not None:
+        return True
+    output = arguments.output
+    return arguments.input.is_dir() and (output.is_dir() or not output.suffix)
+
+
+def run(arguments: argparse.Namespace, options: RestorationOptions, reporter: Reporter) -> int:
+    """Restore what is not finished yet; 0, or 1 where a volume failed, or 130 after Ctrl+C."""
+    import time
+
+    form = _checked_format(arguments, options)
+    from ..restoration.folder import check_outputs_differ, find_volumes, one_file
+    from ..restoration.folder_record import FolderRecord, folder_to_oneself
+
+    started = time.perf_counter()
+    source, out = arguments.input, arguments.output
+    if source.is_file():
+        volumes, left_out = [one_file(source)], []
+    else:
+        volumes, left_out = find_volumes(source, without=out)
+    if not volumes:
+        raise UserError(
+            f'The folder "{source}" holds no volume: choose one with NIfTI, NRRD, MetaImage or DICOM files.'
+        )
+    check_outputs_differ(volumes, out, form)
+    _make_folder(out)
+    for line in left_out:
+        reporter.say(f"Left out: {line}.")
+    with folder_to_oneself(out):
+        record = FolderRecord(out)
+        if record.was_damaged:
+            reporter.warn(f'The record "{record.path}" is damaged: every volume is restored again.')
+        work = _Work(arguments, options, form, record, reporter)
+        try:
+            outcomes = work.do(volumes)
+        except KeyboardInterrupt:
+            reporter.end_bar()
+            print("Stopped; what is finished stays: run the same command again to go on.", file=sys.stderr)
+            return INTERRUPTED
+    _tell_summary(reporter, outcomes, time.perf_counter() - started)
+    reporter.done({"volumes": outcomes, "left_out": left_out})
+    return FAILED if any(outcome["outcome"] == "failed" for outcome in outcomes.values()) else 0
+
+
+class _Work:
+    """Going through the volumes: skips what is finished, hands out the rest, keeps the record."""
+
+    def __init__(self, arguments, options: RestorationOptions, form: str, record, reporter: Reporter) -> None:
+        self._arguments, self._form = arguments, form
+        self._record, self._reporter = record, reporter
+        # Absolute, because processes elsewhere have other working folders.
+        files = {name: getattr(options, name) for name in ("model", "medsam_checkpoint")}
+        self._options = {
+            **dataclasses.asdict(options),
+            **{name: path.resolve() if path is not None else None for name, path in files.items()},
+        }
+        self._asked = {
+            **{name: str(value) if isinstance(value, Path) else value for name, value in self._options.items()},
+            "roi_lps_mm": list(options.roi_lps_mm) if options.roi_lps_mm else None,
+            "format": form,
+            "version": __version__,
+        }
+        self._out = arguments.output
+
+    def do(self, volumes: list) -> dict[str, dict]:
+        """The outcome of each volume by its name."""
+        from ..restoration.folder_record import source_state
+        from ..restoration.folder_task import make_task
+
+        outcomes: dict[str, dict] = {}
+        tasks, self._sources = [], {}
+        for volume in volumes:
+            self._sources[volume.name] = source_state(volume.files)
+            if self._is_finished(volume.name):
+                outcomes[volume.name] = {**self._record.entries[volume.name], "outcome": "finished before"}
+                continue
+            outcomes[volume.name] = {"outcome": "not begun"}
+            files = tuple(file.resolve() for file in volume.files)
+            as_dicom = self._form == "dicom" or self._form == "same" and volume.is_dicom
+            output = volume.output(self._out.resolve(), self._form)
+            tasks.append(make_task(volume.name, files, output, volume.is_dicom, as_dicom))
+        before = len(volumes) - len(tasks)
+        if before:
+            self._reporter.say(f"{before} of {len(volumes)} volumes were finished before.")
+        for name, answer in self._answers(tasks):
+            outcomes[name] = self._keep(name, answer)
+            done = sum(outcome["outcome"] != "not begun" for outcome in outcomes.values())
+            self._tell(name, outcomes[name], done, len(volumes))
+        return outcomes
+
+    def _is_finished(self, name: str) -> bool:
+        """The record says so, and the model file is still the one that made it."""
+        if not self._record.is_finished(name, self._sources[name], self._asked):
+            return False
+        from ..restoration.models import MODELS_FOLDER
+
+        entry = self._record.entries[name]
+        path = self._options["model"] or MODELS_FOLDER / f"{entry['task']}.safetensors"
+        return _sha256(path) == entry["model_sha256"]
+
+    def _answers(self, tasks: list[dict]):
+        if not tasks:
+            return
+        from .cluster import cluster_at, local_processes, restored, threads_for
+
+        if self._arguments.scheduler:
+            with cluster_at(self._arguments.scheduler) as client:
+                at_once = self._arguments.jobs or len(client.scheduler_info(n_workers=-1)["workers"])
+                yield from restored(client, tasks, self._options, None, at_once)
+        else:
+            jobs = min(self._arguments.jobs or 1, len(tasks))
+            with local_processes(jobs) as client:
+                yield from restored(client, tasks, self._options, threads_for(jobs), jobs)
+
+    def _keep(self, name: str, answer: dict) -> dict:
+        entry = {"outcome": answer["outcome"], "seconds": answer["seconds"]}
+        files = answer.get("files", {})
+        if missing := [path for path in files if not Path(path).exists()]:
+            sentence = f'"{missing[0]}" was written but is not seen here: let the workers share this folder.'
+            entry, files = {"outcome": "failed", "seconds": answer["seconds"], "sentence": sentence}, {}
+        elif answer["outcome"] == "restored":
+            report, out = answer["report"], self._out.resolve()
+            entry |= {
+                "task": report["task"],
+                "task_reason": report["task_reason"],
+                "model": report["model"]["name"],
+                "model_sha256": report["model"]["sha256"],
+                "prior": report["prior"]["backbone"],
+                "device": report["device_at_end"],
+                "noise_sd": report["noise_sd"],
+                "warnings": report["warnings"],
+                "files": {Path(path).relative_to(out).as_posix(): size for path, size in files.items()},
+            }
+        else:
+            entry |= {key: answer[key] for key in ("sentence", "detail") if key in answer}
+        entry |= {"source": self._sources[name], "options": self._asked}
+        self._record.note(name, entry)
+        return entry
+
+    def _tell(self, name: str, outcome: dict, done: int, total: int) -> None:
+        if "sentence" in outcome:
+            self._reporter.say(f"{done}/{total} {name}: failed: {outcome['sentence']}")
+        else:
+            self._reporter.say(f"{done}/{total} {name}: {outcome['task']}, {outcome['seconds']:.1f} s")
+            for warning in outcome["warnings"]:
+                self._reporter.warn(f"{name}: {warning}")
+        self._reporter(Progress("volumes", done, total, None))
+
+
+def _checked_format(arguments: argparse.Namespace, options: RestorationOptions) -> str:
+    """The format of the results; UserError for choices that do not go with a folder."""
+    from ..restoration.folder import FORMATS
+
+    form = arguments.format or "same"
+    if form not in FORMATS:
+        raise UserError(f'There is no format "{form}": choose {", ".join(FORMATS[:-1])} or {FORMATS[-1]}.')
+    for name in _OF_ONE_VOLUME:
+        if getattr(arguments, name) is not None:
+            raise UserError(f"--{name.replace('_', '-')} is for one volume: leave it out, or let OUT be a file.")
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise UserError(f"{arguments.jobs} jobs restore nothing: choose 1 or more.")
+    check_options(options)
+    return form
+
+
+def _make_folder(folder: Path) -> None:
+    from ..restoration.volume_io import check_folder
+
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f'The output "{folder}" is a file: give the name of a folder.')
+    check_folder(folder.absolute())
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f'The folder "{folder}" cannot be made ({error.strerror}): choose another.') from error
+
+
+def _sha256(path: Path) -> str | None:
+    from ..hashing import file_sha256
+
+    try:
+        return file_sha256(path)
+    except OSError:
+        return None
+
+
+def _tell_summary(reporter: Reporter, outcomes: dict[str, dict], seconds: float) -> None:
+    width = max(len("file"), *map(len, outcomes))
+    reporter.say(f"\n{'file':{width}s}  {'task':11s}  {'seconds':>7s}  outcome")
+    for name, outcome in outcomes.items():
+        task = outcome.get("task", "-")
+        said = f"failed: {outcome['sentence']}" if "sentence" in outcome else outcome["outcome"]
+        reporter.say(f"{name:{width}s}  {task:11s}  {outcome['seconds']:7.1f}  {said}")
+    kinds = [outcome["outcome"] for outcome in outcomes.values()]
+    counts = [f"{kinds.count(kind)} {kind}" for kind in ("restored", "finished before", "failed") if kind in kinds]
+    reporter.say(f"{', '.join(counts)}; {seconds:.1f} s in all.")
