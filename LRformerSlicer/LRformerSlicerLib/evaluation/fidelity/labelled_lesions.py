@@ -119,7 +119,7 @@ def _ct_images(
     shown = {"degraded input": degraded}
     judged = [JudgedSlice("", clean, one, clean > 0) for clean, one in zip(pixels, degraded, strict=True)]
     shown[OURS] = [restore_slice(restorer, one, like, options) for one in judged]
-    shown |= {peer.method: [peer.apply(one) for one in degraded] for peer in peers}
+    shown |= {peer.method: [peer.denoise(one.degraded, one.reference) for one in judged] for peer in peers}
     return pixels, shown, marked
 
 
@@ -144,5 +144,5 @@ def _mr_images(
     shown = {} if task.scale > 1 else {"degraded input": [one.degraded for one in judged]}
     shown[OURS] = restore_scan(restorer, degraded, options, task.scale)
     for peer in interpolators(task.scale) if task.scale > 1 else peers:
-        shown[peer.method] = [peer.apply(one.degraded) for one in judged]
+        shown[peer.method] = [peer.denoise(one.degraded, one.reference) for one in judged]
     return np.stack([one.reference for one in judged]), shown, marked

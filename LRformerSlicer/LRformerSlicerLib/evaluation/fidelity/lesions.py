@@ -116,7 +116,7 @@ def _ct(
         images[INPUT].append([version.degraded for version in degraded])
         images[OURS].append([restore_slice(restorer, version, like, options) for version in degraded])
         for peer in peers:
-            images[peer.method].append([peer.apply(version.degraded) for version in degraded])
+            images[peer.method].append([peer.denoise(version.degraded, version.reference) for version in degraded])
     return studies, images, f"{dose:g} of full dose, {kernel} kernel"
 
 
@@ -155,7 +155,7 @@ def _shows(peers: Sequence[ClassicalDenoiser], task: Task) -> dict[str, Callable
     if task.scale == 1:
         shows[INPUT] = lambda one: one.degraded
     for peer in peers:
-        shows[peer.method] = lambda one, peer=peer: peer.apply(one.degraded)
+        shows[peer.method] = lambda one, peer=peer: peer.denoise(one.degraded, one.reference)
     return shows
 
 

@@ -1,0 +1,126 @@
+"""How far a restored slice is expected to be off, from what the restoration did to it (numpy and scipy only).
+
+The expected absolute error at a pixel is a product of powers of a few figures of its surroundings,
+
+    expected = factor * change^a * wide_change^b * gradient^c [* flip_change^d],
+
+each an RMS over a Gaussian neighbourhood inside the body: what was taken away nearby and further around, how steep the
+restored slice is, and how much its restoration depends on the slice being mirrored.  Factor and exponents are fitted
+on training slices (``evaluation/fidelity/reliability.py``) and travel in the model card.
+
+Units: normalised intensity, HU / 1000 in CT and the share of the foreground's range in MR; gradients per mm.  The map
+says how large errors are on average around a pixel.  It cannot tell the error of one pixel, which is mostly chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from scipy import ndimage
+
+NEAR_MM = 1.7
+"""Standard deviation of the neighbourhood of change, gradient and flip change."""
+WIDE_MM = 7.0
+"""Of the neighbourhood of the wide change."""
+GRADIENT_MM = 0.85
+FLOOR = 5e-4
+"""Added to every figure, so that its logarithm exists: half a HU."""
+FEATURES = ("change", "wide_change", "gradient")
+FLIP_FEATURE = "flip_change"
+
+
+@dataclass(frozen=True)
+class ExpectedErrorModel:
+    """The fitted formula.
+
+    Attributes:
+        factor: in normalised intensity.
+        exponents: by feature; which features there are says what has to be computed.
+        interval_factors: by coverage ("0.68", "0.95"): the error lies within this many expected errors of zero with
+            that probability.
+    """
+
+    factor: float
+    exponents: dict[str, float]
+    interval_factors: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> ExpectedErrorModel:
+        """What :meth:`as_dict` gave, for instance out of a model card.  Raises KeyError for a feature not known."""
+        unknown = set(values["exponents"]) - {*FEATURES, FLIP_FEATURE}
+        if unknown:
+            raise KeyError(f"no such figure of a slice: {', '.join(sorted(unknown))}")
+        return cls(values["factor"], dict(values["exponents"]), dict(values.get("interval_factors", {})))
+
+    @property
+    def wants_flip(self) -> bool:
+        """Whether a second pass of the network, over the mirrored slice, is needed."""
+        return FLIP_FEATURE in self.exponents
+
+    def as_dict(self) -> dict:
+        """JSON-serialisable."""
+        return asdict(self)
+
+    def expected(self, features: dict[str, np.ndarray]) -> np.ndarray:
+        """The expected absolute error, float32 (H, W) in normalised intensity, from :func:`error_features`."""
+        logarithm = np.log(self.factor)
+        for name, exponent in self.exponents.items():
+            logarithm = logarithm + exponent * np.log(features[name])
+        return np.exp(logarithm).astype(np.float32)
+
+
+def error_features(
+    original: np.ndarray,
+    restored: np.ndarray,
+    body: np.ndarray,
+    pixel_size_mm: tuple[float, float],
+    flipped: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """What the expected error is computed from, by name; each (H, W) float32, above zero.
+
+    Args:
+        original: (H, W) normalised intensity before the restoration; for super-resolution interpolated to the grid of
+            ``restored``.
+        restored: (H, W) after it.
+        body: (H, W) bool; only the body's pixels count as surroundings.
+        pixel_size_mm: along rows' and columns' index.
+        flipped: :func:`restored_mirrored`'s answer for the slice; gives the flip change.
+    """
+    weight = body.astype(np.float32)
+    pixels = np.asarray(restored, dtype=np.float32)
+    change = pixels - np.asarray(original, dtype=np.float32)
+    scale = [GRADIENT_MM / step for step in pixel_size_mm]
+    rows, columns = (
+        ndimage.gaussian_filter(pixels, scale, order=order) / step
+        for order, step in zip(((1, 0), (0, 1)), pixel_size_mm, strict=True)
+    )
+    features = {
+        "change": _around(change**2, weight, pixel_size_mm, NEAR_MM),
+        "wide_change": _around(change**2, weight, pixel_size_mm, WIDE_MM),
+        "gradient": _around(rows**2 + columns**2, weight, pixel_size_mm, NEAR_MM),
+    }
+    if flipped is not None:
+        features[FLIP_FEATURE] = _around((np.asarray(flipped) - pixels) ** 2, weight, pixel_size_mm, NEAR_MM)
+    return features
+
+
+def restored_mirrored(
+    network: Callable[[np.ndarray, np.ndarray], np.ndarray], image: np.ndarray, prior: np.ndarray
+) -> np.ndarray:
+    """The network's answer to slices mirrored left to right, mirrored back: one more pass of the network.
+
+    Args:
+        network: as ``tiling.TiledNetwork``: (B, C, H, W) and (B, 2, H, W) to (B, scale H, scale W).
+        image, prior: what the network was given.
+    """
+    return np.flip(network(np.flip(image, -1).copy(), np.flip(prior, -1).copy()), -1)
+
+
+def _around(squares: np.ndarray, weight: np.ndarray, pixel_size_mm: tuple[float, float], sd_mm: float) -> np.ndarray:
+    """Root of the mean of squares under a Gaussian, over the pixels of the body alone, plus the floor."""
+    sd = [sd_mm / step for step in pixel_size_mm]
+    share = ndimage.gaussian_filter(weight, sd)
+    mean = ndimage.gaussian_filter(squares.astype(np.float32) * weight, sd) / np.maximum(share, 1e-3)
+    return np.sqrt(np.maximum(mean, 0.0)) + np.float32(FLOOR)
