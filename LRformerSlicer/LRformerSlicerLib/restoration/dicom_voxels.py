@@ -12,6 +12,7 @@ from ..errors import UserError
 
 _INT16, _UINT16 = np.iinfo(np.int16), np.iinfo(np.uint16)
 _LONGEST_DECIMAL_STRING = 16
+_SMALLEST_SLOPE = 1e-30
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def to_stored(values: np.ndarray) -> StoredVoxels:
     # Rounded outwards, so that the range they span covers every value.
     intercept = _decimal_string(lowest, decimal.ROUND_FLOOR)
     span = highest - float(intercept)
-    slope = _decimal_string(span / _UINT16.max, decimal.ROUND_CEILING) if span > 0 else "1"
+    slope = _decimal_string(max(span / _UINT16.max, _SMALLEST_SLOPE), decimal.ROUND_CEILING)
     stored = np.rint((values.astype(np.float64) - float(intercept)) / float(slope))
     return StoredVoxels(stored.astype(np.uint16), slope, intercept, is_exact=False)
 
