@@ -14,6 +14,7 @@ import torch
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.network.checkpoint import card_path, load_checkpoint
 from LRformerSlicerLib.network.lrformer import LRformerArchitecture
+from LRformerSlicerLib.training.clean_slices import CleanSlice
 from LRformerSlicerLib.training.pack import pack_jobs, write_pack
 from LRformerSlicerLib.training.pair_cache import fill_pair_cache, folder_jobs
 from LRformerSlicerLib.training.patches import PatchSampler, load_pairs, to_tensors
@@ -210,14 +211,14 @@ def test_resuming_is_exact_to_the_bit(jobs_of, tmp_path, name):
     assert straight.run()
     interrupted = trainer(pairs, tmp_path / "interrupted.state", task=name)
     ticks = iter(range(100))
-    interrupted._train_step_original = interrupted._train_step
+    interrupted.train_step_original = interrupted.train_step
 
     def stop_after_seven():
         if next(ticks) == 7:
             raise KeyboardInterrupt
-        return interrupted._train_step_original()
+        return interrupted.train_step_original()
 
-    interrupted._train_step = stop_after_seven
+    interrupted.train_step = stop_after_seven
     with pytest.raises(KeyboardInterrupt):
         interrupted.run()
     resumed = trainer(pairs, tmp_path / "interrupted.state", task=name)
@@ -337,3 +338,19 @@ def test_a_folder_without_scans_is_refused(tmp_path, name, kind):
 def test_an_unknown_task_is_refused():
     with pytest.raises(UserError, match="no task"):
         training_task("mr-sr8")
+
+
+def test_further_realisations_are_restored_to_a_coarser_grid_in_the_same_units():
+    task = training_task("mr-sr2")
+    y, x = np.mgrid[:180, :150]
+    head = np.where(((y - 90) / 70) ** 2 + ((x - 75) / 55) ** 2 < 1, 500 + 100 * np.sin(x / 9.0), 0).astype(np.int16)
+    clean = CleanSlice("head", head, 1.0, (1.0, 1.0), False, [head])
+    first, second = (task.degrade(clean, realisation) for realisation in (0, 1))
+    assert first.clean.shape == (180, 150)
+    assert first.recipe["sharpness"] == 1.0 and second.recipe["sharpness"] < 1.0
+    for size, before in zip(second.clean.shape, clean.stored.shape, strict=True):
+        assert size == round(before * second.recipe["sharpness"]) // 2 * 2
+    assert second.degraded.shape == tuple(size // 2 for size in second.clean.shape)
+    body = first.clean > 0.3 * first.clean.max()
+    coarse_body = second.clean > 0.3 * second.clean.max()
+    assert second.clean[coarse_body].mean() == pytest.approx(first.clean[body].mean(), rel=0.03)

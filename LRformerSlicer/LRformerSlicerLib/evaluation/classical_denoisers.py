@@ -110,7 +110,7 @@ def patch_based_denoising(iterations: int = 1) -> ClassicalDenoiser:
 
 
 def further_candidates(unit: float) -> Iterator[ClassicalDenoiser]:
-    """Gradient anisotropic diffusion and total variation over their settings; ``unit`` as in :func:`total_variation`."""
+    """Gradient anisotropic diffusion and total variation over their settings; ``unit`` as in the latter."""
     for iterations in (5, 10, 20):
         for conductance in (1.0, 2.0, 3.0, 5.0):
             yield gradient_anisotropic_diffusion(iterations, conductance)

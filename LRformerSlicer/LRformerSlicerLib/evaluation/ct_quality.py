@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from ..errors import UserError
 from ..prior.foreground import body_mask
 from ..restoration.engine import RestorationOptions, Restorer
 from ..restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU
-from .classical_denoisers import required_candidates
-from .quality import OURS, Answer, JudgedSlice, answers_of, best_settings, compare
+from .classical_denoisers import ClassicalDenoiser, required_candidates
+from .quality import OURS, Answer, JudgedSlice, answers_of, best_settings, compare, timed_answer
 
 SLICE_PATTERN = "ct_chest_nysbu_*.nii.gz"
 
@@ -45,8 +46,22 @@ def restore_slice(restorer: Restorer, one: JudgedSlice, like: sitk.Image, option
     return sitk.GetArrayFromImage(restored)[0].astype(np.float32)
 
 
-def evaluate_ct(data: Path, options: RestorationOptions, dose: float, kernel: str) -> dict:
+def evaluate_ct(
+    data: Path,
+    options: RestorationOptions,
+    dose: float,
+    kernel: str,
+    candidates: Callable[[], Iterable[ClassicalDenoiser]] = required_candidates,
+    tuning_step: int = 1,
+) -> dict:
     """Scores of input, classical peers and the model on ``data/test``, peers tuned on ``data/train``.
+
+    Args:
+        data: folder of train/ and test/.
+        options: of the model.
+        dose, kernel: as in ``simulate_low_dose``.
+        candidates: gives the peers at all settings to try.
+        tuning_step: every how many slices of ``data/train`` one is tuned on.
 
     Returns:
         {"degradation", "dose", "kernel", "window", "unit", "slices", "methods": see :func:`.quality.compare`}.
@@ -54,14 +69,15 @@ def evaluate_ct(data: Path, options: RestorationOptions, dose: float, kernel: st
     window = CT_SOFT_TISSUE_WINDOW_HU
     loaded = load_slices(Path(data) / "test", dose, kernel)
     test = [one for one, _ in loaded]
-    train = [one for one, _ in load_slices(Path(data) / "train", dose, kernel)]
+    train = [one for one, _ in load_slices(Path(data) / "train", dose, kernel)][::tuning_step]
     restorer = Restorer()
+    restore_slice(restorer, *loaded[0], options)  # what is loaded once is not to count
     answers = {
         "input": Answer("", [one.degraded for one in test]),
-        **answers_of(best_settings(required_candidates(), train, window), test),
-        OURS: Answer(
+        **answers_of(best_settings(candidates(), train, window), test),
+        OURS: timed_answer(
             f"prior {options.prior}, T = {options.samples}",
-            [restore_slice(restorer, one, image, options) for one, image in loaded],
+            [lambda o=one, i=image: restore_slice(restorer, o, i, options) for one, image in loaded],
         ),
     }
     return {

@@ -6,6 +6,8 @@ restored by the whole engine, as a user's volume is.  Values are normalised by t
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from ..restoration.engine import RestorationOptions, Restorer
 from ..restoration.intensity import Intensity, mr_intensity
 from ..restoration.tasks import Task, task_named
 from ..restoration.volume import check_volume
-from .classical_denoisers import required_candidates
+from .classical_denoisers import ClassicalDenoiser, required_candidates
 from .interpolators import interpolators
 from .quality import OURS, Answer, JudgedSlice, answers_of, best_settings, bootstrap_interval, compare, score
 
@@ -129,8 +131,14 @@ def restore_scan(restorer: Restorer, scan: DegradedScan, options: RestorationOpt
     return [scan.reference.intensity.normalise(one) for one in restored]
 
 
-def evaluate_mr(data: Path, options: RestorationOptions) -> dict:
+def evaluate_mr(
+    data: Path,
+    options: RestorationOptions,
+    candidates: Callable[[], Iterable[ClassicalDenoiser]] = required_candidates,
+) -> dict:
     """Scores of peers and the model for ``options.task`` on ``data/test``; filters are tuned on ``data/train``.
+
+    ``candidates`` gives the filters at all settings to try; they count for mr-artifact alone.
 
     Returns:
         {"degradation", "window", "unit", "slices", "methods": see :func:`.quality.compare`}; for mr-artifact also
@@ -147,13 +155,13 @@ def evaluate_mr(data: Path, options: RestorationOptions) -> dict:
         train = [one for scan in _degraded(Path(data) / "train", TRAIN_SCANS, task, "train") for one in scan.judged()]
         answers = {
             "input": Answer("", [one.degraded for one in test]),
-            **answers_of(best_settings(required_candidates(), train, window), test),
+            **answers_of(best_settings(candidates(), train, window), test),
         }
         degradation = "random mixtures of artifacts"
-    answers[OURS] = Answer(
-        f"prior {options.prior}, T = {options.samples}",
-        [image for scan in degraded for image in restore_scan(restorer, scan, options, task.scale)],
-    )
+    started = time.perf_counter()
+    images = [image for scan in degraded for image in restore_scan(restorer, scan, options, task.scale)]
+    seconds = (time.perf_counter() - started) / len(images)
+    answers[OURS] = Answer(f"prior {options.prior}, T = {options.samples}", images, seconds)
     result = {
         "degradation": degradation,
         "window": list(window),

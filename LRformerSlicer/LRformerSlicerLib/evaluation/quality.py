@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..restoration.metrics import MetricSum
 from .classical_denoisers import ClassicalDenoiser
+from .perceptual import haarpsi
 
 BOOTSTRAP_DRAWS = 2000
 IDENTICAL_DB = 100.0  # counts for a slice that equals its reference, whose PSNR has no end
@@ -35,10 +37,11 @@ class JudgedSlice:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one method makes of the slices: (H, W) each, and the setting it used."""
+    """What one method makes of the slices: (H, W) each, the setting it used, and the seconds a slice took it."""
 
     setting: str
     images: list[np.ndarray]
+    seconds: float | None = None
 
 
 def score(image: np.ndarray, one: JudgedSlice, window: tuple[float, float]) -> dict[str, float]:
@@ -49,13 +52,20 @@ def score(image: np.ndarray, one: JudgedSlice, window: tuple[float, float]) -> d
     return {**scores, "psnr_db": IDENTICAL_DB} if scores["rmse"] == 0 else scores
 
 
+def all_scores(image: np.ndarray, one: JudgedSlice, window: tuple[float, float]) -> dict[str, float]:
+    """Those of :func:`score`, and HaarPSI."""
+    return {**score(image, one, window), "haarpsi": haarpsi(image, one.reference, one.body, window)}
+
+
 def best_settings(
     candidates: Iterable[ClassicalDenoiser], train: list[JudgedSlice], window: tuple[float, float]
 ) -> list[ClassicalDenoiser]:
     """Of each method the candidate with the highest mean PSNR on these slices."""
     best: dict[str, tuple[float, ClassicalDenoiser]] = {}
     for candidate in candidates:
-        psnr = float(np.mean([score(candidate.denoise(one.degraded, one.reference), one, window)["psnr_db"] for one in train]))
+        psnr = float(
+            np.mean([score(candidate.denoise(one.degraded, one.reference), one, window)["psnr_db"] for one in train])
+        )
         logging.info("%s, %s: %.2f dB on train", candidate.method, candidate.setting, psnr)
         if candidate.method not in best or psnr > best[candidate.method][0]:
             best[candidate.method] = (psnr, candidate)
@@ -65,9 +75,21 @@ def best_settings(
 def answers_of(peers: list[ClassicalDenoiser], slices: list[JudgedSlice]) -> dict[str, Answer]:
     """What each of these filters makes of the slices."""
     return {
-        peer.method: Answer(peer.setting, [peer.denoise(one.degraded, one.reference) for one in slices])
+        peer.method: timed_answer(
+            peer.setting, [lambda p=peer, o=one: p.denoise(o.degraded, o.reference) for one in slices]
+        )
         for peer in peers
     }
+
+
+def timed_answer(setting: str, calls: list[Callable[[], np.ndarray]]) -> Answer:
+    """The images that the calls give, and the median of their wall-clock seconds."""
+    images, seconds = [], []
+    for call in calls:
+        started = time.perf_counter()
+        images.append(call())
+        seconds.append(time.perf_counter() - started)
+    return Answer(setting, images, float(np.median(seconds)))
 
 
 def bootstrap_interval(values: list[float], seed: int = 0) -> tuple[float, float]:
@@ -82,11 +104,12 @@ def compare(answers: dict[str, Answer], slices: list[JudgedSlice], window: tuple
     """Score every method on the same slices.
 
     Returns:
-        By method: "setting", "psnr_db" and "psnr_interval_db" (mean over slices), "ssim", "rmse", "per_slice_psnr_db",
-        and "lrformer_gain_db" with "lrformer_gain_interval_db": how much LRformer is above it, slice by slice.
+        By method: "setting", "psnr_db" and "psnr_interval_db" (mean over slices), "ssim", "rmse", "haarpsi",
+        "per_slice_psnr_db", "seconds" a slice where it was timed, and "lrformer_gain_db" with
+        "lrformer_gain_interval_db": how much LRformer is above it, slice by slice.
     """
     scores = {
-        method: [score(image, one, window) for image, one in zip(answer.images, slices, strict=True)]
+        method: [all_scores(image, one, window) for image, one in zip(answer.images, slices, strict=True)]
         for method, answer in answers.items()
     }
     rows = {}
@@ -98,8 +121,11 @@ def compare(answers: dict[str, Answer], slices: list[JudgedSlice], window: tuple
             "psnr_interval_db": [round(bound, 3) for bound in bootstrap_interval(psnr)],
             "ssim": round(float(np.mean([one["ssim"] for one in scores[method]])), 4),
             "rmse": round(float(np.mean([one["rmse"] for one in scores[method]])), 4),
+            "haarpsi": round(float(np.mean([one["haarpsi"] for one in scores[method]])), 4),
             "per_slice_psnr_db": [round(value, 2) for value in psnr],
         }
+        if answer.seconds is not None:
+            rows[method]["seconds"] = round(answer.seconds, 3)
         if OURS in scores and method != OURS:
             gain = [ours["psnr_db"] - theirs for ours, theirs in zip(scores[OURS], psnr, strict=True)]
             rows[method]["lrformer_gain_db"] = round(float(np.mean(gain)), 3)

@@ -55,11 +55,20 @@ def _windows_at_once(windows: torch.Tensor) -> int:
     return max(1, CPU_CHUNK_TOKENS // windows[0, ..., 0].numel()) if windows.device.type == "cpu" else len(windows)
 
 
+PRIOR_ROLES = ("key", "query")
+"""Where the prior stands in the attention; the other one and the value come from the image."""
+
+
 class _CrossAttention(nn.Module):
     """What both attentions share: projections of the same width and an embedding of the token's place."""
 
-    def __init__(self, channels: int, prior_channels: int, heads: int, place_feature_count: int) -> None:
+    def __init__(
+        self, channels: int, prior_channels: int, heads: int, place_feature_count: int, prior_role: str
+    ) -> None:
         super().__init__()
+        if prior_role not in PRIOR_ROLES:
+            raise ValueError(f"the prior's role must be one of {PRIOR_ROLES}, not {prior_role!r}")
+        self.prior_role = prior_role
         if channels % heads:
             raise ValueError(f"{channels} channels do not divide into {heads} heads")
         self.heads = heads
@@ -83,7 +92,8 @@ class _CrossAttention(nn.Module):
 
     def _project(self, image: torch.Tensor, prior: torch.Tensor, place: torch.Tensor) -> tuple[torch.Tensor, ...]:
         query, value = self.query_value(image).chunk(2, dim=-1)
-        return query + self.query_place(place), self.key(prior) + self.key_place(place), value
+        query, key = query + self.query_place(place), self.key(prior) + self.key_place(place)
+        return (query, key, value) if self.prior_role == "key" else (key, query, value)
 
 
 class GuidedFrequencyCrossAttention(_CrossAttention):
@@ -98,8 +108,15 @@ class GuidedFrequencyCrossAttention(_CrossAttention):
     Q and K see the token's frequency through a linear embedding of :func:`frequency_features`.
     """
 
-    def __init__(self, channels: int, prior_channels: int, heads: int, adaptive_mixup: bool = True) -> None:
-        super().__init__(channels, prior_channels, heads, FREQUENCY_FEATURE_COUNT)
+    def __init__(
+        self,
+        channels: int,
+        prior_channels: int,
+        heads: int,
+        adaptive_mixup: bool = True,
+        prior_role: str = "key",
+    ) -> None:
+        super().__init__(channels, prior_channels, heads, FREQUENCY_FEATURE_COUNT, prior_role)
         # sigmoid(2) = 0.88: the halves start nearly separate; at 0.5 they would start indistinguishable.
         self.theta = nn.Parameter(torch.tensor(2.0)) if adaptive_mixup else None
 
@@ -141,8 +158,8 @@ def _position_features(height: int, width: int) -> torch.Tensor:
 class NaiveCrossAttention(_CrossAttention):
     """The same cross-attention on all n pixels of the window at once: the yardstick for GFCA's cost and quality."""
 
-    def __init__(self, channels: int, prior_channels: int, heads: int) -> None:
-        super().__init__(channels, prior_channels, heads, FREQUENCY_FEATURE_COUNT)
+    def __init__(self, channels: int, prior_channels: int, heads: int, prior_role: str = "key") -> None:
+        super().__init__(channels, prior_channels, heads, FREQUENCY_FEATURE_COUNT, prior_role)
 
     @staticmethod
     def represent(window: torch.Tensor) -> torch.Tensor:

@@ -33,6 +33,7 @@ class LRformerArchitecture:
         expansion: hidden width of the feed-forward part over ``channels``.
         attention: "gfca" or, for benchmark and ablation, "naive".
         adaptive_mixup: whether GFCA mixes its two halves.
+        prior_role: "key", as in the paper, or, for ablation, "query".
     """
 
     scale: int = 1
@@ -47,10 +48,15 @@ class LRformerArchitecture:
     expansion: int = 2
     attention: str = "gfca"
     adaptive_mixup: bool = True
+    prior_role: str = "key"
 
     def as_dict(self) -> dict:
         """Plain values, for a checkpoint's metadata."""
         return asdict(self)
+
+    def build(self) -> LRformer:
+        """A new network with random weights."""
+        return LRformer(self)
 
 
 class _FeedForward(nn.Module):
@@ -132,9 +138,9 @@ class _Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(channels)
         shape = (channels, architecture.prior_channels, architecture.heads)
         if architecture.attention == "gfca":
-            self.attention = GuidedFrequencyCrossAttention(*shape, architecture.adaptive_mixup)
+            self.attention = GuidedFrequencyCrossAttention(*shape, architecture.adaptive_mixup, architecture.prior_role)
         elif architecture.attention == "naive":
-            self.attention = NaiveCrossAttention(*shape)
+            self.attention = NaiveCrossAttention(*shape, architecture.prior_role)
         else:
             raise ValueError(f"attention must be 'gfca' or 'naive', not {architecture.attention!r}")
         self.feed_forward = _FeedForward(channels, architecture.expansion)
@@ -199,9 +205,7 @@ class LRformer(nn.Module):
         """
         height, width = image.shape[-2:]
         middle = image[:, self.context : self.context + 1]
-        folded = functional.pixel_unshuffle(
-            _with_detail(_mirror_pad(image, self.tile_multiple)), self.architecture.fold
-        )
+        folded = functional.pixel_unshuffle(with_detail(_mirror_pad(image, self.tile_multiple)), self.architecture.fold)
         folded_prior = functional.pixel_unshuffle(_mirror_pad(prior, self.tile_multiple), self.architecture.fold)
         shallow = self.image_embedding(folded.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
         guide = self.prior_norm(self.prior_embedding(folded_prior).permute(0, 2, 3, 1))
@@ -222,7 +226,7 @@ class LRformer(nn.Module):
         return middle + residual.to(middle.dtype)
 
 
-def _with_detail(image: torch.Tensor) -> torch.Tensor:
+def with_detail(image: torch.Tensor) -> torch.Tensor:
     """(B, C, H, W) -> (B, 2C, H, W): beside each slice its amplified difference from the local mean.
 
     Next to air, bone and fat, noise is a ripple of 3 % that the layer norms would make the network almost blind to,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..degradation.mr.kspace import to_image, to_kspace
 from ..degradation.mr.resolution import NOISE_SHARE, truncate_kspace
 from ..network.lrformer import LRformerArchitecture
 from ..restoration.intensity import Intensity
@@ -16,10 +17,17 @@ from .mr_intensities import STORED_MR_INTENSITY, intensity_of_slices
 from .training_task import Augmentation, DegradedSlice, TrainingTask
 
 NOISE_SHARE_RANGE = (0.0, 0.02)
+SHARPNESS_RANGE = (0.5, 1.0)
+"""Of a training scan's k-space, along each axis, so much is kept before anything else: most of these scans are sampled
+finer than they resolve, and a network that sees only those learns to expect little detail."""
+SMALLEST_SIDE = 112  # of the slice that is left, in pixels
 
 
 class ResolutionTask(TrainingTask):
     """k-space truncated by the task's scale to the coarse grid, with noise of 0 to 2 % of the bright tissue.
+
+    The first realisation of a slice is restored to the scan's own grid, further ones to a coarser one, where the
+    slice is as sharp as its pixels allow.
 
     Args:
         name: mr-sr2 or mr-sr4.
@@ -55,15 +63,25 @@ class ResolutionTask(TrainingTask):
         seed = self.seed(clean, realisation)
         random = np.random.default_rng(seed)
         noise_share = NOISE_SHARE if clean.validation else float(random.uniform(*NOISE_SHARE_RANGE))
+        sharpness = 1.0
+        if realisation > 0:
+            lowest, highest = SHARPNESS_RANGE
+            sharpness = float(
+                random.uniform(max(lowest, min(highest, SMALLEST_SIDE / min(clean.stored.shape))), highest)
+            )
+
+        def target(pixels: np.ndarray) -> np.ndarray:
+            return _divisible(pixels if sharpness == 1.0 else _on_coarser_grid(pixels, sharpness), self.scale)
 
         def degrade(pixels: np.ndarray, own_seed: int) -> np.ndarray:
             return truncate_kspace(pixels, self.scale, own_seed, noise_share)
 
         if intensity is None:
-            companions = [_divisible(one, self.scale) * np.float32(clean.step) for one in clean.companions]
+            companions = [target(one * np.float32(clean.step)) for one in clean.companions]
             intensity = intensity_of_slices([degrade(one, seed + 1 + place) for place, one in enumerate(companions)])
-        pixels = _divisible(clean.pixels, self.scale)
-        return DegradedSlice(pixels, degrade(pixels, seed), intensity, {"noise_share": noise_share})
+        pixels = target(clean.pixels)
+        recipe = {"noise_share": noise_share, "sharpness": sharpness}
+        return DegradedSlice(pixels, degrade(pixels, seed), intensity, recipe)
 
     def degradation_card(self) -> dict:
         """Truncation and noise."""
@@ -72,7 +90,20 @@ class ResolutionTask(TrainingTask):
             "factor": self.scale,
             "noise_share_of_bright_tissue": list(NOISE_SHARE_RANGE),
             "validation_noise_share": NOISE_SHARE,
+            "share_of_kspace_kept_in_targets": list(SHARPNESS_RANGE),
         }
+
+
+def _on_coarser_grid(pixels: np.ndarray, share: float) -> np.ndarray:
+    """The magnitude of the centre of k-space, ``share`` of it along each axis, in the same units."""
+    spectrum = to_kspace(pixels)
+    spans = []
+    for size in pixels.shape:
+        kept = round(size * share)
+        first = size // 2 - kept // 2
+        spans.append(slice(first, first + kept))
+    centre = spectrum[tuple(spans)]
+    return (np.abs(to_image(centre)) * np.sqrt(centre.size / spectrum.size)).astype(np.float32)
 
 
 def _divisible(pixels: np.ndarray, factor: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from .training_task import TrainingTask
 PRIOR_SAMPLES = 4
 PRIOR_STEPS = 255
 
-_producer = None  # one backbone a process
+_backbone = None  # one a process
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,18 @@ class PairJob:
     prior: np.ndarray | None = None
 
 
-def _prior_of(degraded: np.ndarray, body: np.ndarray, intensity: Intensity) -> np.ndarray:
-    """Consistency and discrepancy (2, H, W) uint8 of a degraded slice under the box of its body, as in the engine."""
-    global _producer
+def prior_of_slice(
+    degraded: np.ndarray, body: np.ndarray, intensity: Intensity, samples: int = PRIOR_SAMPLES
+) -> np.ndarray:
+    """Consistency and discrepancy (2, H, W) uint8 of a degraded slice under the box of its body, as in the engine.
+
+    Args:
+        degraded: (H, W) in the scan's units.
+        body: (H, W) bool.
+        intensity: of the scan.
+        samples: stochastic passes T.
+    """
+    global _backbone
     import torch
 
     from ..prior.backbones import load_backbone
@@ -52,10 +61,10 @@ def _prior_of(degraded: np.ndarray, body: np.ndarray, intensity: Intensity) -> n
     box = body_box(body)
     if box is None:
         return np.zeros((2, *degraded.shape), dtype=np.uint8)
-    if _producer is None:
+    if _backbone is None:
         torch.set_num_threads(1)
-        _producer = ReliablePriorProducer(load_backbone("lite-medsam"), PRIOR_SAMPLES)
-    maps = _producer.produce(intensity.to_window(degraded)[None], np.array([box]))
+        _backbone = load_backbone("lite-medsam")
+    maps = ReliablePriorProducer(_backbone, samples).produce(intensity.to_window(degraded)[None], np.array([box]))
     return np.rint(np.concatenate([maps.consistency, maps.discrepancy]) * PRIOR_STEPS).astype(np.uint8)
 
 
@@ -64,7 +73,7 @@ def make_pair(job: PairJob) -> None:
     task, clean = job.task, job.clean
     made = task.degrade(clean, job.realisation, job.intensity)
     body = body_mask(made.degraded, task.task.modality)
-    prior = job.prior if job.prior is not None else _prior_of(made.degraded, body, made.intensity)
+    prior = job.prior if job.prior is not None else prior_of_slice(made.degraded, body, made.intensity)
     partial = job.file.with_suffix(".partial.npz")
     np.savez(
         partial,

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from ..errors import UserError
-from ..network.lrformer import LRformer, LRformerArchitecture
+from ..network.lrformer import LRformerArchitecture
 from ..restoration.metrics import MetricSum
 from .patches import Pair, PatchSampler, to_tensors
 from .training_task import TrainingTask
@@ -47,7 +48,7 @@ class TrainingOptions:
     validate_every: int = 200
 
 
-def _take_over(network: LRformer, initial: dict[str, torch.Tensor]) -> list[str]:
+def _take_over(network: nn.Module, initial: dict[str, torch.Tensor]) -> list[str]:
     """Copy the tensors that fit in name and shape; the names of the network's others."""
     own = network.state_dict()
     fitting = {name: value for name, value in initial.items() if name in own and own[name].shape == value.shape}
@@ -64,11 +65,11 @@ def _has_bfloat16_matrix_unit() -> bool:
 
 
 class Trainer:
-    """Trains one LRformer by Adam on the mean absolute error (arXiv 2504.11286: L1, Adam, cosine).
+    """Trains one network by Adam on the mean absolute error (arXiv 2504.11286: L1, Adam, cosine).
 
     Args:
         task: what to train for.
-        architecture: of a new network; a resumed one must match it.
+        architecture: of a new network; a resumed one must match it.  One of a peer has the same two methods.
         options: see :class:`TrainingOptions`.
         training, validation: pairs.
         state_file: where the resumable state lives; training goes on from it where it exists.
@@ -92,7 +93,7 @@ class Trainer:
     ) -> None:
         torch.manual_seed(options.seed)
         self.task, self.options, self.device, self._state_file = task, options, device, Path(state_file)
-        network = LRformer(architecture)
+        network = architecture.build()
         self.untaken = _take_over(network, initial) if initial else []
         self.network = network.to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -150,7 +151,7 @@ class Trainer:
             if started > deadline:
                 self.save()
                 return False
-            losses.append(self._train_step())
+            losses.append(self.train_step())
             self.seconds += time.monotonic() - started
             if self.step % options.validate_every == 0 or self.step == options.steps:
                 self._record(float(np.mean(losses)))
@@ -159,7 +160,8 @@ class Trainer:
                 self.save()
         return True
 
-    def _train_step(self) -> float:
+    def train_step(self) -> float:
+        """One optimiser step; the mean absolute error of its batch in network numbers."""
         degraded, clean, prior = (tensor.to(self.device) for tensor in self._sampler.batch(self.step))
         for group in self._optimiser.param_groups:
             group["lr"] = self._learning_rate()

@@ -1,0 +1,214 @@
+"""Networks and variants of LRformer, each trained from scratch for the same time on the same pairs, then judged.
+
+Time is the processor's (or, on CUDA, the clock's) during optimiser steps, so that a busy machine disturbs no row's
+budget.  Every row's training is resumable and its scores are kept: what is done is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ...network.lrformer import LRformerArchitecture
+from ...prior.foreground import body_mask
+from ...restoration.intensity import ct_intensity
+from ...training.ct_dose import DoseTask
+from ...training.pair_cache import prior_of_slice
+from ...training.patches import Pair, to_tensors
+from ...training.trainer import Trainer, TrainingOptions
+from ..cost import count_macs
+from ..ct_quality import load_slices
+from ..quality import JudgedSlice, bootstrap_interval, score
+from .peer_networks import PEER_NAMES, PeerArchitecture
+from .prior_variants import with_prior_variant
+
+TIMED_STEPS = 6
+DOSE, KERNEL = 0.25, "standard"
+LABELLED_SCAN, LABEL = "ct_liver_dcmqi", "ct_liver_dcmqi_liver-label.nrrd"
+OUR_ROW = "LRformer"
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """A network to train.
+
+    Attributes:
+        name: of the row.
+        architecture: of LRformer or a peer.
+        prior: key of ``PRIOR_VARIANTS``, in training and judgement.
+    """
+
+    name: str
+    architecture: LRformerArchitecture | PeerArchitecture
+    prior: str = "C and D"
+
+
+def network_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
+    """LRformer and its peers."""
+    return [BudgetRow(OUR_ROW, architecture), *(BudgetRow(name, PeerArchitecture(name)) for name in PEER_NAMES)]
+
+
+def ablation_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
+    """LRformer with one thing changed a row."""
+    return [
+        BudgetRow("prior: none", architecture, "none"),
+        BudgetRow("prior: random", architecture, "random"),
+        BudgetRow("prior: body mask", architecture, "body mask"),
+        BudgetRow("prior: U only", architecture, "U only"),
+        BudgetRow("prior: C only", architecture, "C only"),
+        BudgetRow("prior: D only", architecture, "D only"),
+        BudgetRow("naive cross-attention", replace(architecture, attention="naive")),
+        BudgetRow("no adaptive mixup", replace(architecture, adaptive_mixup=False)),
+        BudgetRow("query from the prior, key from the image", replace(architecture, prior_role="query")),
+    ]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A test slice as the trainer's networks take it, with what it is judged by; ``label`` is (H, W) bool or None."""
+
+    pair: Pair
+    slice: JudgedSlice
+    label: np.ndarray | None = None
+
+
+def judged_slices(data: Path, samples: int = 4) -> list[Judged]:
+    """The slices of ``data/test`` at a quarter dose with their prior of T = ``samples``, and the labelled liver."""
+    found = [
+        Judged(_pair(one.name, one.degraded, one.reference, one.body, samples), one)
+        for one, _ in load_slices(Path(data) / "test", DOSE, KERNEL)
+    ]
+    scan, label = (Path(data) / "test" / name for name in (f"{LABELLED_SCAN}.nii.gz", LABEL))
+    if scan.exists() and label.exists():
+        from ...degradation.ct import simulate_low_dose
+
+        image = sitk.ReadImage(str(scan))
+        volume = sitk.GetArrayFromImage(image).astype(np.float32)
+        marks = sitk.GetArrayFromImage(sitk.Resample(sitk.ReadImage(str(label)), image, sitk.Transform(), 1)) > 0
+        for index in np.flatnonzero(marks.any(axis=(1, 2))):
+            reference = volume[index]
+            degraded = simulate_low_dose(reference, image.GetSpacing()[0], DOSE, 1000 + int(index), KERNEL)
+            name, body = f"{LABELLED_SCAN}-{index:03d}", body_mask(reference, "CT")
+            one = JudgedSlice(name, reference, degraded, body)
+            found.append(Judged(_pair(name, degraded, reference, body, samples), one, marks[index]))
+    return found
+
+
+def _pair(name: str, degraded: np.ndarray, clean: np.ndarray, body: np.ndarray, samples: int) -> Pair:
+    whole = [np.rint(one).astype(np.int16) for one in (clean, degraded)]
+    own_body = body_mask(degraded, "CT")
+    return Pair(name, *whole, prior_of_slice(degraded, own_body, ct_intensity(), samples), own_body)
+
+
+@torch.inference_mode()
+def restored_by(network: torch.nn.Module, one: Judged, variant: str, device: torch.device) -> np.ndarray:
+    """(H, W) HU; what lies outside the body stays as it is, as in the engine."""
+    task = DoseTask()
+    degraded, _, prior = to_tensors(with_prior_variant(one.pair, variant), task)
+    answer = network(degraded[None].to(device), prior[None].to(device))[0, 0].float().cpu().numpy()
+    return np.where(one.pair.body, task.stored.restore(answer), one.slice.degraded).astype(np.float32)
+
+
+def judge(network: torch.nn.Module, slices: list[Judged], variant: str, device: torch.device) -> dict:
+    """Means over slices in the display window: inside the body of the unlabelled, inside the label of the others."""
+    window, body, inside = DoseTask().stored.window, [], []
+    for one in slices:
+        image = restored_by(network, one, variant, device)
+        if one.label is None:
+            body.append(score(image, one.slice, window))
+        else:
+            inside.append(score(image, replace(one.slice, body=one.label), window)["psnr_db"])
+    psnr = [row["psnr_db"] for row in body]
+    return {
+        "psnr_db": round(float(np.mean(psnr)), 3),
+        "psnr_interval_db": [round(bound, 3) for bound in bootstrap_interval(psnr)],
+        "ssim": round(float(np.mean([row["ssim"] for row in body])), 4),
+        "rmse": round(float(np.mean([row["rmse"] for row in body])), 3),
+        "per_slice_psnr_db": [round(value, 3) for value in psnr],
+        "psnr_inside_label_db": round(float(np.mean(inside)), 3) if inside else None,
+    }
+
+
+def _clock(device: torch.device) -> Callable[[], float]:
+    return time.perf_counter if device.type == "cuda" else time.process_time
+
+
+def train_and_judge(
+    row: BudgetRow,
+    training: list[Pair],
+    slices: list[Judged],
+    folder: Path,
+    budget_seconds: float,
+    device: torch.device,
+    seed: int = 0,
+) -> dict:
+    """Train one row and judge it.
+
+    Args:
+        row: what to train.
+        training: pairs with RLPP's prior.
+        slices: to judge.
+        folder: the row's state and scores are kept there.
+        budget_seconds: of optimiser steps.
+        device: to train on; on a CPU torch's number of threads is left as it is.
+        seed: of initialisation and patches.
+
+    Returns:
+        Scores of :func:`judge`, and "steps", "budget_seconds", "parameters", "macs" and "seconds" of a 512 x 512 slice.
+    """
+    stem = "".join(letter if letter.isalnum() else "-" for letter in row.name)
+    file = Path(folder) / f"{stem}-{budget_seconds:g}s-seed{seed}.json"
+    if file.exists():
+        return json.loads(file.read_text(encoding="utf-8"))
+    task = DoseTask()
+    pairs = [with_prior_variant(pair, row.prior) for pair in training]
+    state, steps_file = file.with_suffix(".state"), file.with_suffix(".steps")
+    options = TrainingOptions(
+        steps=0, batch_size=task.batch_size, patch_size=task.patch_size, learning_rate=6e-4, seed=seed,
+        prior_dropout=0.0, validate_every=10**9,
+    )  # fmt: skip
+    if not steps_file.exists():
+        # Timed on a trainer of its own: these steps do not count.
+        probe = Trainer(
+            task, row.architecture, replace(options, steps=TIMED_STEPS + 1), pairs, [], file.with_suffix(".probe"),
+            device,
+        )  # fmt: skip
+        clock = _clock(device)
+        probe.train_step()
+        started = clock()
+        for _ in range(TIMED_STEPS):
+            probe.train_step()
+        step_seconds = (clock() - started) / TIMED_STEPS
+        steps_file.write_text(str(max(1, round(budget_seconds / step_seconds))), encoding="utf-8")
+    steps = int(steps_file.read_text(encoding="utf-8"))
+    logging.info("%s: %d steps", row.name, steps)
+    warm_up = min(100, steps // 10)
+    trainer = Trainer(task, row.architecture, replace(options, steps=steps, warm_up=warm_up), pairs, [], state, device)
+    trainer.run()
+    network = trainer.average
+    image, prior = torch.zeros(1, 1, 512, 512, device=device), torch.zeros(1, 2, 512, 512, device=device)
+    with torch.inference_mode():
+        macs, _ = count_macs(lambda: network(image, prior))
+        clock = _clock(device)
+        started = clock()
+        network(image, prior)
+        seconds = clock() - started
+    scores = {
+        "name": row.name,
+        **judge(network, slices, row.prior, device),
+        "steps": steps,
+        "budget_seconds": budget_seconds,
+        "parameters": sum(tensor.numel() for tensor in network.parameters()),
+        "macs": macs,
+        "seconds": round(seconds, 2),
+    }
+    file.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    return scores
