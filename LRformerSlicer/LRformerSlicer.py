@@ -124,7 +124,7 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.region = RegionPart(self.ui, self.cursor)
         self.strength = StrengthPart(self.ui)
         self.report = ReportTable(self.ui, self.showProblem)
-        self.advanced = Advanced(self.ui)
+        self.advanced = Advanced(self.ui, self.showProblem)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -135,6 +135,7 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         """The module is unloaded or Slicer ends: no process stays behind, and the views are the user's."""
         self.logic.close()
+        self.advanced.close()
         self.comparison.update(None)
         self.comparison.hideOverlay()
         self.setParameterNode(None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
+import shutil
 import sys
 import tempfile
 import types
@@ -13,7 +15,7 @@ from SlicerHost import pythonqt  # before anything else touches PySide6
 import slicer  # isort: skip
 import slicer.util  # isort: skip
 import vtk  # isort: skip
-from PySide6 import QtWidgets  # isort: skip
+from PySide6 import QtCore, QtWidgets  # isort: skip
 from SlicerHost import parameter_node_wrapper, scripted_module, views, widgets  # isort: skip
 
 
@@ -51,6 +53,7 @@ class Host:
         qt = pythonqt.makeModule()
         sys.modules["qt"] = qt
         self.qApplication = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["SlicerHost"])
+        _keepSettingsIn(tempfile.mkdtemp(prefix="SlicerHost-settings-"))
         scene = slicer.vtkMRMLScene()
         slicer.mrmlScene = scene
         applicationLogic = slicer.vtkMRMLApplicationLogic()
@@ -168,6 +171,15 @@ class Host:
 
         scene.AddObserver(scene.NodeAddedEvent, onNodeAdded)
         scene.AddObserver(scene.NodeAboutToBeRemovedEvent, onNodeRemoved)
+
+
+def _keepSettingsIn(folder):
+    """``qt.QSettings()`` reads and writes an ini file there, as Slicer's does in its own folder."""
+    atexit.register(shutil.rmtree, folder, True)
+    QtCore.QCoreApplication.setOrganizationName("SlicerHost")
+    QtCore.QCoreApplication.setApplicationName("SlicerHost")
+    QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
+    QtCore.QSettings.setPath(QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, folder)
 
 
 _host: Host | None = None

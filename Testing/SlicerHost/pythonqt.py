@@ -16,7 +16,7 @@ os.environ["PYSIDE6_OPTION_LAZY"] = "0"  # classes that PySide6 makes late would
 from PySide6 import QtCore, QtGui, QtWidgets  # noqa: E402
 
 CLASSES = {
-    QtCore: ("QFile", "QTimer", "QUrl"),
+    QtCore: ("QFile", "QSettings", "QTimer", "QUrl"),
     QtGui: ("QDesktopServices", "QIcon", "QKeySequence", "QShortcut"),
     QtWidgets: (
         *("QApplication", "QCheckBox", "QComboBox", "QLabel", "QLineEdit", "QProgressBar", "QPushButton"),

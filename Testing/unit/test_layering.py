@@ -16,6 +16,7 @@ LIBRARY = MODULE_FOLDER / "LRformerSlicerLib"
 LAYER = {
     "errors": 0,
     "hashing": 0,
+    "weights": 1,
     "network": 1,
     "prior": 1,
     "degradation": 1,
@@ -119,6 +120,7 @@ def files_of_slicers_process() -> list[Path]:
     return [
         *LIBRARY.rglob("__init__.py"),
         LIBRARY / "errors.py",
+        *(LIBRARY / "weights").glob("*.py"),
         LIBRARY / "worker" / "client.py",
         LIBRARY / "worker" / "messages.py",
         *(LIBRARY / "scene").glob("*.py"),

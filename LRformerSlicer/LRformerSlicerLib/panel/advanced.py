@@ -1,13 +1,11 @@
-"""Advanced: the choices that the first click does without, and the folder of the models."""
-
-from pathlib import Path
+"""Advanced: the choices that the first click does without."""
 
 import qt
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.panel.choices import Device, Prior
+from LRformerSlicerLib.panel.model_files import ModelFiles, downloadedMedsam
 
-MODELS_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Models"
 DEFAULTS = {
     "device": Device.AUTOMATIC,
     "prior": Prior.LITE_MEDSAM,
@@ -21,27 +19,25 @@ DEFAULTS = {
 class Advanced:
     """The buttons of the section; its other widgets are bound to the parameter node by name."""
 
-    def __init__(self, ui) -> None:
+    def __init__(self, ui, onProblem) -> None:
         self._ui = ui
         self._parameters = None
-        ui.openModelFolderButton.connect("clicked(bool)", self.onOpenFolder)
+        self.files = ModelFiles(ui, onProblem)
         ui.restoreDefaultsButton.connect("clicked(bool)", self.onRestoreDefaults)
         ui.chooseMedsamButton.connect("clicked(bool)", self.onChooseMedsam)
         ui.chooseModelButton.connect("clicked(bool)", self.onChooseModel)
-        ui.openModelFolderButton.toolTip = _(
-            "Shows the folder of the shipped weights and their cards: {folder}."
-        ).format(folder=MODELS_FOLDER)
 
     def update(self, parameters) -> None:
         """Follow `parameters`."""
         self._parameters = parameters
+        self.files.update()
 
-    def onOpenFolder(self, checked=False) -> None:
-        """Show the folder in the system's file manager."""
-        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(MODELS_FOLDER)))
+    def close(self) -> None:
+        """Leave no process behind."""
+        self.files.close()
 
     def onRestoreDefaults(self, checked=False) -> None:
-        """Everything in this section as it comes."""
+        """Everything in this section as it comes; the model folder stays."""
         if self._parameters is not None:
             for name, value in DEFAULTS.items():
                 setattr(self._parameters, name, value)
@@ -62,11 +58,14 @@ class Advanced:
 
 def optionsOf(parameters) -> dict:
     """The fields of restoration.options.RestorationOptions in which this section differs from its defaults."""
+    medsam = parameters.medsamCheckpoint.strip()
+    if not medsam and parameters.prior is Prior.MEDSAM:
+        medsam = downloadedMedsam()
     values = {
         "prior": parameters.prior.value if parameters.prior is not DEFAULTS["prior"] else None,
         "samples": parameters.samples if parameters.samples != DEFAULTS["samples"] else None,
         "seed": parameters.seed or None,
-        "medsam_checkpoint": parameters.medsamCheckpoint.strip() or None,
+        "medsam_checkpoint": medsam or None,
         "model": parameters.modelFile.strip() or None,
     }
     return {name: value for name, value in values.items() if value is not None}

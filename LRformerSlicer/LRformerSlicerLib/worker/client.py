@@ -245,7 +245,13 @@ class WorkerClient:
         """Kill the process and its descendants, and wait until they are gone. Politeness has nothing to save here."""
         if self._process is None:
             return
-        import psutil
+        try:
+            import psutil
+        except ModuleNotFoundError:  # before the packages are installed; downloads do without them
+            self._end_group()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=CANCEL_LIMIT_S)
+            return
 
         deadline = time.monotonic() + CANCEL_LIMIT_S
         tree: set[psutil.Process] = set()
@@ -254,15 +260,20 @@ class WorkerClient:
             for process in tree:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
-            if hasattr(os, "killpg"):
-                # Those whose parent went first are no descendants any more, but they are still of the group.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
+            self._end_group()
             _, alive = psutil.wait_procs(tree, timeout=0.2)
             if not alive or time.monotonic() > deadline:
                 break
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=0.5)
+
+    def _end_group(self) -> None:
+        """Kill those whose parent went first, too: they are no descendants any more, but still of the group."""
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        elif self._process.poll() is None:
+            self._process.kill()
 
     def _release(self) -> None:
         for stream in (self._process.stdin, self._process.stdout) if self._process else ():

@@ -18,7 +18,7 @@ from typing import Any
 
 from LRformerSlicerLib.restoration.options import RestorationOptions
 
-KINDS = ("restore", "preview", "prior", "ping", "shutdown")
+KINDS = ("restore", "preview", "prior", "download", "ping", "shutdown")
 """What a request may ask for."""
 
 JOB_KINDS = ("restore", "preview", "prior")
@@ -26,6 +26,9 @@ JOB_KINDS = ("restore", "preview", "prior")
 
 OUTPUT_NAMES = ("restored", "prior", "consistency", "uncertainty", "difference")
 """The images a job can write."""
+
+DOWNLOAD_OUTPUT = "weights"
+"""What a download writes."""
 
 OPTION_NAMES = tuple(f.name for f in fields(RestorationOptions))
 """The choices that a request's options can name."""
@@ -44,9 +47,10 @@ class MessageError(ValueError):
 class Request:
     """One thing to do.
 
-    input: path of the volume; outputs: image name (see OUTPUT_NAMES) -> path to write; options: see OPTION_NAMES, what
-    is left out takes its default; slice: index along the acquisition's slice axis (preview only); modality: "CT", "MR"
-    or None when the caller does not know it; reference: path of a volume to measure a restoration against.
+    input: path of the volume (download: of the weights' description); outputs: image name (see OUTPUT_NAMES; download:
+    DOWNLOAD_OUTPUT) -> path to write; options: see OPTION_NAMES, what is left out takes its default; slice: index along
+    the acquisition's slice axis (preview only); modality: "CT", "MR" or None when the caller does not know it;
+    reference: path of a volume to measure a restoration against.
     """
 
     id: str
@@ -123,10 +127,11 @@ def decode_request(line: bytes | str) -> Request:
         plain = value is None or isinstance(value, (str, int, float, bool))
         _require(plain or _is_numbers(value), f"option {name!r} has a value of type {type(value).__name__}")
     for name, path in request.outputs.items():
-        _require(name in OUTPUT_NAMES, f"unknown output {name!r}")
+        known = (DOWNLOAD_OUTPUT,) if request.kind == "download" else OUTPUT_NAMES
+        _require(name in known, f"unknown output {name!r}")
         _require(isinstance(path, str) and path != "", f"output {name!r} has no path")
     _require(request.modality in (None, "CT", "MR"), f"modality is {request.modality!r}, not CT, MR or null")
-    if request.kind in JOB_KINDS:
+    if request.kind in (*JOB_KINDS, "download"):
         _require(request.input != "", f"a {request.kind} request needs an input")
         _require(len(request.outputs) > 0, f"a {request.kind} request needs at least one output")
     _require(request.kind != "preview" or request.slice is not None, "a preview request needs a slice")

@@ -23,6 +23,7 @@ from typing import BinaryIO
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.restoration.options import Progress, RestorationOptions
 from LRformerSlicerLib.worker.messages import (
+    DOWNLOAD_OUTPUT,
     DoneEvent,
     ErrorEvent,
     Event,
@@ -86,8 +87,7 @@ class Jobs:
     def serve(self, request: Request) -> None:
         """Do what `request` asks and send its events, the last of them a DoneEvent or an ErrorEvent."""
         try:
-            report = {"pid": os.getpid()} if request.kind == "ping" else self._run(request)
-            event: Event = DoneEvent(request.id, report)
+            event: Event = DoneEvent(request.id, self._answer(request))
         except UserError as error:
             event = ErrorEvent(request.id, "user", error.message)
         except MemoryError:
@@ -100,6 +100,26 @@ class Jobs:
             message = f"The restoration failed unexpectedly ({type(error).__name__}: {error})."
             event = ErrorEvent(request.id, "internal", message, traceback.format_exc())
         self._send(event)
+
+    def _answer(self, request: Request) -> dict:
+        if request.kind == "ping":
+            return {"pid": os.getpid()}
+        return self._download(request) if request.kind == "download" else self._run(request)
+
+    def _download(self, request: Request) -> dict:
+        """One file of weights; progress counts bytes."""
+        from LRformerSlicerLib.weights.description import read_description
+        from LRformerSlicerLib.weights.download import download
+
+        progress = ProgressSender(request.id, self._send)
+        progress.stage("download")
+        weights = read_description(Path(request.input))
+        path = download(
+            weights,
+            Path(request.outputs[DOWNLOAD_OUTPUT]),
+            lambda done, total, seconds_left: progress(Progress("download", done, total, seconds_left)),
+        )
+        return {"path": str(path), "sha256": weights.sha256}
 
     def _run(self, request: Request) -> dict:
         """One job from its input file to its output files; returns the report."""
