@@ -75,6 +75,13 @@ def save_panels(rows: Sequence[Sequence[Panel]], title: str, path: Path, aspect:
     save_figure(figure, path)
 
 
+def in_rows(panels: Sequence[Panel]) -> list[Sequence[Panel]]:
+    """The panels in rows of at most four, as evenly filled as can be."""
+    rows = -(-len(panels) // 4)
+    columns = -(-len(panels) // rows)
+    return [panels[first : first + columns] for first in range(0, len(panels), columns)]
+
+
 def _draw(figure, axis, panel: Panel, aspect: float) -> None:
     from matplotlib.patches import Circle
 

@@ -13,7 +13,7 @@ from ...degradation.ct import simulate_low_dose
 from ...errors import UserError
 from ...prior.foreground import body_mask
 from ...restoration.engine import RestorationOptions, Restorer
-from ...restoration.intensity import mr_intensity
+from ...restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU, mr_intensity
 from ...restoration.tasks import Task, task_named
 from ...restoration.volume import check_volume
 from ..classical_denoisers import ClassicalDenoiser
@@ -28,6 +28,8 @@ LABELLED = {
 }
 RING_MM = (2.0, 6.0)
 """From the structure's edge outwards, inside the body."""
+RING_TISSUE_HU = CT_SOFT_TISSUE_WINDOW_HU
+"""Lung beside the liver would make any contrast look large."""
 SEED = 40
 
 
@@ -64,6 +66,10 @@ def labelled_lesions(
         restorer, options, task, peers, pixels, marked, image, volume.pixel_size_mm, (dose, kernel)
     )
     bodies = body_mask(truth, task.modality)
+    if task.modality == "CT":
+        low, high = RING_TISSUE_HU
+        blurred = ndimage.gaussian_filter(truth, (0, 2.0, 2.0))
+        bodies &= (blurred > low) & (blurred < high)
     rings = [_ring(mark, body, volume.pixel_size_mm) for mark, body in zip(marked, bodies, strict=True)]
     reference = [_contrast(*one) for one in zip(truth, marked, rings, strict=True)]
     return {

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from ...restoration.tasks import Task
-from .figures import Panel, line_styles, new_figure, save_figure, save_panels
+from .figures import Panel, in_rows, line_styles, new_figure, save_figure, save_panels
 from .lesion_study import CLEAN, Study
 
 MARGIN_MM = 14.0
-CT_WINDOW_HU = (-60.0, 160.0)
+CT_WINDOW_HU = (-80.0, 220.0)
 """Narrower than the window of the scores: lesions of 10 to 80 HU are to be seen."""
 
 
@@ -43,7 +43,7 @@ def lesion_picture(study: Study, shown: dict[str, np.ndarray], task: Task, path:
         for name, image in shown.items()
     ]
     title = f"Inserted lesions, {study.name}: diameters 3 to 10 mm"
-    save_panels([panels[first : first + 4] for first in range(0, len(panels), 4)], title, path)
+    save_panels(in_rows(panels), title, path)
 
 
 def detection_figure(methods: dict[str, dict], task: Task, path: Path) -> None:
