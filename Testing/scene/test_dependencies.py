@@ -1,8 +1,10 @@
 """What is missing is named, asked for and never replaced; pip itself is not run."""
 
 import importlib.metadata
+import subprocess
 import sys
 import types
+import zipfile
 
 import pytest
 
@@ -119,3 +121,70 @@ def test_torch_comes_through_the_pytorch_extension_only(dependencies, tmp_path, 
     with pytest.raises(UserError, match="was not installed"):
         dependencies.ensureDependencies(empty)
     assert installed == [keyword == "askConfirmation"]
+
+
+def make_wheel(folder, name, version):
+    """A real wheel of a package with one file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    module = name.replace("-", "_")
+    info = f"{module}-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{module}.py", "")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+@pytest.fixture
+def wheel_folder(dependencies, interactive, tmp_path):
+    """The folder for wheels, and pip as it is, but installing into a folder of the test's own."""
+    import slicer
+
+    target = tmp_path / "installed"
+    folder = tmp_path / "wheels"
+    interactive.setattr(dependencies, "wheelFolder", lambda: folder)
+    interactive.syspath_prepend(str(target))
+
+    def pip_install(arguments):
+        subprocess.run([sys.executable, "-m", "pip", "install", "--target", str(target), *arguments], check=True)
+
+    interactive.setattr(slicer.util, "pip_install", pip_install)
+    return folder
+
+
+def test_wheels_brought_by_hand_are_installed_without_the_internet(
+    dependencies, requirements, interactive, wheel_folder
+):
+    import slicer
+
+    make_wheel(wheel_folder, "no-such-package-zz", "1.0")
+    asked = []
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: asked.append(text) or True)
+    dependencies.ensureDependencies(requirements)
+    assert asked == [f"Install these Python packages from {wheel_folder}: no-such-package-zz?"]
+    assert dependencies.missingRequirements(requirements) == []
+
+
+def test_torch_may_come_as_a_wheel_with_what_it_needs(dependencies, interactive, wheel_folder, tmp_path):
+    import slicer
+
+    interactive.setattr(dependencies, "TORCH_REQUIREMENT", "no-such-torch-zz>=2.2")
+    make_wheel(wheel_folder, "no-such-torch-zz", "2.13.0")
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: True)
+    empty = tmp_path / "requirements.txt"
+    empty.write_text("", encoding="utf-8")
+    dependencies.ensureDependencies(empty)
+    assert dependencies.missingRequirements(empty) == []
+
+
+def test_a_wheel_that_does_not_fit_is_one_sentence(dependencies, requirements, interactive, wheel_folder):
+    import slicer
+
+    wheel_folder.mkdir()
+    (wheel_folder / "no_such_package_zz-1.0-py3-none-any.whl").write_bytes(b"no zip file")
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: True)
+    with pytest.raises(UserError, match="could not be installed: check that they are for this system") as caught:
+        dependencies.ensureDependencies(requirements)
+    assert str(wheel_folder) in caught.value.message

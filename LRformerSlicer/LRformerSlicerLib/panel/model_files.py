@@ -11,22 +11,15 @@ import slicer
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.scene.model_folder import FOLDER_SETTING, modelFolder
 from LRformerSlicerLib.weights.description import MEDSAM_DESCRIPTION, read_description
-from LRformerSlicerLib.weights.folder import check_folder, default_folder, removable_files, remove_files
+from LRformerSlicerLib.weights.folder import check_folder, removable_files, remove_files
 from LRformerSlicerLib.worker.client import WorkerClient
 from LRformerSlicerLib.worker.messages import DOWNLOAD_OUTPUT, DoneEvent, ErrorEvent, ProgressEvent
-
-FOLDER_SETTING = "LRformerSlicer/ModelFolder"
-"""In Slicer's own settings, not in the scene: the folder belongs to the machine."""
 
 POLL_INTERVAL_MS = 100
 BYTES_PER_STEP = 1024
 """A progress bar counts with 32 bits."""
-
-
-def modelFolder() -> Path:
-    """The folder of downloaded weights, as the user has chosen it."""
-    return Path(slicer.util.settingsValue(FOLDER_SETTING, "") or default_folder())
 
 
 def downloadedMedsam() -> str:

