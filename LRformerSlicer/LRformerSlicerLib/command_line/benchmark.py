@@ -1,4 +1,4 @@
-"""lrformer benchmark: what attention, network and prior cost on this machine, and what tiling changes."""
+"""lrformer benchmark: what attention, network, prior and tiling cost or change here, and how good restorations are."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``lrformer benchmark``."""
-    parser.add_argument("what", choices=["attention", "network", "prior", "tiling"])
+    parser.add_argument("what", choices=["attention", "network", "prior", "tiling", "quality"])
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
     parser.add_argument("--heads", type=int, help="attention: heads (default: those of a new network)")
     parser.add_argument("--model", type=Path, help="network, tiling: the checkpoint (default: the shipped ct-denoise)")
     parser.add_argument("--medsam-checkpoint", type=Path, help="prior: medsam_vit_b.pth (default: random weights)")
+    parser.add_argument("--data", type=Path, help="quality: folder of train/ and test/")
+    parser.add_argument("--parts", nargs="+", metavar="PART", help="quality: parts to measure (default: all)")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="quality: where BENCHMARK.md is written (docs)")
+    parser.add_argument("--work", type=Path, default=Path("benchmark-work"), help="quality: folder for its trainings")
+    parser.add_argument("--budget-minutes", type=float, default=10.0, help="quality: training time of a network (10)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,12 +29,32 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if arguments.what == "quality":
+        return _quality(arguments)
     device = choose_device(arguments.device)
     print(f"device {device} ({device_name(device)}), torch {torch.__version__}, fp32")
     {"attention": _attention, "network": _network, "prior": _prior, "tiling": _tiling}[arguments.what](
         arguments, device
     )
     return 0
+
+
+def _quality(arguments: argparse.Namespace) -> int:
+    """0, or 1 where a part was left out."""
+    import logging
+
+    from ..errors import UserError
+    from ..evaluation.benchmark.parts import PARTS, BenchmarkOptions
+    from ..evaluation.benchmark.report import run_parts
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if arguments.data is None:
+        raise UserError("The benchmark of quality needs scans: give --data, a folder of train/ and test/.")
+    options = BenchmarkOptions(arguments.data, arguments.device, arguments.work, 60.0 * arguments.budget_minutes)
+    left_out = run_parts(arguments.parts or PARTS, options, arguments.docs)
+    for sentence in left_out:
+        print(f"left out {sentence}")
+    return 1 if left_out else 0
 
 
 def _attention(arguments: argparse.Namespace, device: object) -> None:

@@ -14,7 +14,7 @@ from ..prior.foreground import body_mask
 from ..restoration.engine import RestorationOptions, Restorer
 from ..restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU
 from .classical_denoisers import ClassicalDenoiser, required_candidates
-from .quality import OURS, Answer, JudgedSlice, answers_of, best_settings, compare, timed_answer
+from .quality import OURS, Answer, JudgedSlice, Look, answers_of, best_settings, compare, ignore, timed_answer
 
 SLICE_PATTERN = "ct_chest_nysbu_*.nii.gz"
 
@@ -53,6 +53,7 @@ def evaluate_ct(
     kernel: str,
     candidates: Callable[[], Iterable[ClassicalDenoiser]] = required_candidates,
     tuning_step: int = 1,
+    look: Look = ignore,
 ) -> dict:
     """Scores of input, classical peers and the model on ``data/test``, peers tuned on ``data/train``.
 
@@ -62,6 +63,7 @@ def evaluate_ct(
         dose, kernel: as in ``simulate_low_dose``.
         candidates: gives the peers at all settings to try.
         tuning_step: every how many slices of ``data/train`` one is tuned on.
+        look: is shown the answers, the slices and the window.
 
     Returns:
         {"degradation", "dose", "kernel", "window", "unit", "slices", "methods": see :func:`.quality.compare`}.
@@ -80,6 +82,7 @@ def evaluate_ct(
             [lambda o=one, i=image: restore_slice(restorer, o, i, options) for one, image in loaded],
         ),
     }
+    look(answers, test, window)
     return {
         "degradation": f"{dose:g} of full dose, {kernel} kernel",
         "dose": dose,

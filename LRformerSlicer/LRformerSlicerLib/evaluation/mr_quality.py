@@ -24,7 +24,18 @@ from ..restoration.tasks import Task, task_named
 from ..restoration.volume import check_volume
 from .classical_denoisers import ClassicalDenoiser, required_candidates
 from .interpolators import interpolators
-from .quality import OURS, Answer, JudgedSlice, answers_of, best_settings, bootstrap_interval, compare, score
+from .quality import (
+    OURS,
+    Answer,
+    JudgedSlice,
+    Look,
+    answers_of,
+    best_settings,
+    bootstrap_interval,
+    compare,
+    ignore,
+    score,
+)
 
 # Of ../shared/data: those with little noise of their own.  mr_stroke_* are one patient.
 TEST_SCANS = (
@@ -135,10 +146,12 @@ def evaluate_mr(
     data: Path,
     options: RestorationOptions,
     candidates: Callable[[], Iterable[ClassicalDenoiser]] = required_candidates,
+    look: Look = ignore,
 ) -> dict:
     """Scores of peers and the model for ``options.task`` on ``data/test``; filters are tuned on ``data/train``.
 
-    ``candidates`` gives the filters at all settings to try; they count for mr-artifact alone.
+    ``candidates`` gives the filters at all settings to try; they count for mr-artifact alone.  ``look`` is shown the
+    answers, the slices and the window.
 
     Returns:
         {"degradation", "window", "unit", "slices", "methods": see :func:`.quality.compare`}; for mr-artifact also
@@ -162,6 +175,7 @@ def evaluate_mr(
     images = [image for scan in degraded for image in restore_scan(restorer, scan, options, task.scale)]
     seconds = (time.perf_counter() - started) / len(images)
     answers[OURS] = Answer(f"prior {options.prior}, T = {options.samples}", images, seconds)
+    look(answers, test, window)
     result = {
         "degradation": degradation,
         "window": list(window),

@@ -44,6 +44,13 @@ class Answer:
     seconds: float | None = None
 
 
+Look = Callable[[dict[str, Answer], list[JudgedSlice], tuple[float, float]], None]
+
+
+def ignore(answers: dict[str, Answer], slices: list[JudgedSlice], window: tuple[float, float]) -> None:
+    """For who does not want to look at the images."""
+
+
 def score(image: np.ndarray, one: JudgedSlice, window: tuple[float, float]) -> dict[str, float]:
     """PSNR (dB), SSIM and RMSE (the window's unit) inside the body, values clipped to the window."""
     metrics = MetricSum(window)

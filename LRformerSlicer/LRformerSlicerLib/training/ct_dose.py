@@ -32,8 +32,9 @@ class DoseTask(TrainingTask):
     stored = ct_intensity()  # pairs are stored in HU
     loss_unit = ("hu", 1000.0)
     # No quarter turns: patients lie, so the starved rays and their streaks run along the rows, and the network is to
-    # know that.  Stretching the noise stretches the range of doses.
-    augmentation = Augmentation(quarter_turns=False, residual_range=(0.5, 1.5))
+    # know that.  Stretching the noise stretches the range of doses, up to full dose: a good scan's own noise is the
+    # radiologist's to keep, and only patches without added noise teach that.
+    augmentation = Augmentation(quarter_turns=False, residual_range=(0.0, 1.5), clean_share=0.1)
     architecture = LRformerArchitecture(groups=4)
     patch_size, batch_size = 128, 4
     intended_use = "Research only, not for diagnosis. Axial CT in HU, tube current 10 to 50 % of a usual scan's."
@@ -65,6 +66,7 @@ class DoseTask(TrainingTask):
             "geometry": f"parallel beam, {VIEW_COUNT} views over 180 degrees, detector pitch of one pixel",
             "dose_range": list(DOSE_RANGE),
             "noise_stretched_by": list(self.augmentation.residual_range),
+            "share_of_patches_at_full_dose": self.augmentation.clean_share,
             "full_dose_photons": FULL_DOSE_PHOTONS,
             "electronic_noise_photons": ELECTRONIC_NOISE_PHOTONS,
             "water_attenuation_per_mm": WATER_ATTENUATION_PER_MM,

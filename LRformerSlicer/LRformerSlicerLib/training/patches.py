@@ -76,6 +76,8 @@ class PatchSampler:
         cut = self._cut(self._pairs[random.integers(len(self._pairs))], random)
         if augmentation.stretches:
             share = np.float32(random.uniform(*augmentation.residual_range))
+            if augmentation.clean_share and random.random() < augmentation.clean_share:
+                share = np.float32(0.0)
             stretched = cut.clean + (cut.degraded.astype(np.float32) - cut.clean) * share
             cut = Pair(cut.name, cut.clean, stretched, cut.prior, cut.body)
         flipped = [axis for axis in (1, 2) if random.integers(2)]

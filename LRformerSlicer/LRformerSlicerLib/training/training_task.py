@@ -40,10 +40,12 @@ class Augmentation:
     Attributes:
         quarter_turns: whether rows and columns may change places.
         residual_range: the difference of degraded and clean is multiplied by a number drawn from here.
+        clean_share: of so many patches nothing is left of the difference: they are to come back as they are.
     """
 
     quarter_turns: bool
     residual_range: tuple[float, float]
+    clean_share: float = 0.0
 
     @property
     def stretches(self) -> bool:

@@ -1,0 +1,204 @@
+"""The parts of the benchmark: what each measures, and how its section of the document is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ...prior.foreground import body_mask
+from ...restoration.engine import RestorationOptions, Restorer
+from ...restoration.metrics import noise_sd
+from ...restoration.models import choose_device, shipped_model
+from ...restoration.tasks import task_named
+from ..classical_denoisers import ClassicalDenoiser, further_candidates, required_candidates
+from ..ct_quality import evaluate_ct, load_slices, restore_slice
+from ..fidelity.lesions import evaluate_lesions, lesion_lines
+from ..fidelity.reliability import evaluate_reliability, reliability_lines
+from ..mr_quality import evaluate_mr
+from ..noise_told_denoisers import noise_told_candidates
+from ..quality import score
+from .quality_pictures import quality_picture
+from .quality_tables import budget_lines, full_dose_lines, quality_lines, shipped_prior_lines
+
+CT_UNIT, MR_UNIT = 1000.0, 1.0
+TUNING_STEP = 4
+"""Every how many slices of train/ the peers are tuned on: BM3D takes its time."""
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """What the parts need to know.
+
+    Attributes:
+        data: folder of train/ and test/.
+        device: auto, cuda, mps or cpu.
+        work: folder for pairs and trainings of the part that trains; kept between runs.
+        budget_seconds: that each network is trained for.
+    """
+
+    data: Path
+    device: str
+    work: Path
+    budget_seconds: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section.
+
+    Attributes:
+        title: its heading.
+        measure: options and a folder for pictures to plain values.
+        lines: those values, and the pictures' folder relative to the document, to Markdown.
+    """
+
+    title: str
+    measure: Callable[[BenchmarkOptions, Path], dict]
+    lines: Callable[[dict, str], Iterator[str]]
+
+
+def _all_peers(unit: float) -> Iterable[ClassicalDenoiser]:
+    return chain(required_candidates(), further_candidates(unit), noise_told_candidates())
+
+
+def _options(task: str, options: BenchmarkOptions) -> RestorationOptions:
+    return RestorationOptions(task=task, model=shipped_model(task), device=options.device)
+
+
+def _ct(dose: float) -> Callable[[BenchmarkOptions, Path], dict]:
+    def measure(options: BenchmarkOptions, pictures: Path) -> dict:
+        name = f"ct-denoise-{100 * dose:g}.png"
+        result = evaluate_ct(
+            options.data,
+            _options("ct-denoise", options),
+            dose,
+            "standard",
+            lambda: _all_peers(CT_UNIT),
+            TUNING_STEP,
+            lambda *found: quality_picture(*found, f"CT at {100 * dose:g} % of the dose", pictures / name),
+        )
+        return {**result, "pictures": [name]}
+
+    return measure
+
+
+def _mr(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
+    def measure(options: BenchmarkOptions, pictures: Path) -> dict:
+        name = f"{task}.png"
+        result = evaluate_mr(
+            options.data,
+            _options(task, options),
+            lambda: chain(required_candidates(), further_candidates(MR_UNIT)),
+            lambda *found: quality_picture(*found, task, pictures / name),
+        )
+        return {**result, "pictures": [name]}
+
+    return measure
+
+
+def _full_dose(options: BenchmarkOptions, _: Path) -> dict:
+    restorer, restoration = Restorer(), _options("ct-denoise", options)
+    window, rows = task_named("ct-denoise").metrics_window, []
+    for one, image in [*load_slices(options.data / "test", 1.0, "standard"), *_liver(options.data)]:
+        restored = restore_slice(restorer, one, image, restoration)
+        scores = score(restored, one, window)
+        sd = [float(noise_sd(pixels, one.body)) for pixels in (one.reference, restored)]
+        rows.append(
+            {
+                "name": one.name,
+                "rmse": round(scores["rmse"], 3),
+                "ssim": round(scores["ssim"], 4),
+                "noise_before": round(sd[0], 2),
+                "noise_after": round(sd[1], 2),
+            }
+        )
+    return {"slices": rows, "mean_rmse": round(float(np.mean([row["rmse"] for row in rows])), 3)}
+
+
+def _liver(data: Path) -> Iterator[tuple]:
+    from ..quality import JudgedSlice
+
+    file = Path(data) / "test" / "ct_liver_dcmqi.nii.gz"
+    if file.exists():
+        volume = sitk.ReadImage(str(file))
+        for index in range(volume.GetDepth()):
+            image = volume[:, :, index : index + 1]
+            pixels = sitk.GetArrayFromImage(image)[0].astype(np.float32)
+            yield JudgedSlice(f"ct_liver_dcmqi-{index:03d}", pixels, pixels, body_mask(pixels, "CT")), image
+
+
+def _lesions(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
+    def measure(options: BenchmarkOptions, pictures: Path) -> dict:
+        from ..classical_denoisers import total_variation
+        from ..noise_told_denoisers import non_local_means
+
+        peers = (total_variation(0.03, CT_UNIT), non_local_means(1.3, 5, 7)) if task == "ct-denoise" else ()
+        return evaluate_lesions(options.data, pictures, _options(task, options), peers)
+
+    return measure
+
+
+def _reliability(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
+    return lambda options, pictures: evaluate_reliability(options.data, pictures, _options(task, options))
+
+
+def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
+    def measure(options: BenchmarkOptions, _: Path) -> dict:
+        from ...training.ct_dose import DoseTask
+        from ...training.pair_cache import fill_pair_cache, folder_jobs
+        from ...training.patches import load_pairs
+        from . import same_budget
+
+        task = DoseTask()
+        pairs = options.work / "pairs-ct-denoise"
+        training, _ = load_pairs(fill_pair_cache(folder_jobs(task, options.data / "train", pairs, 1), 2))
+        slices = same_budget.judged_slices(options.data)
+        rows = same_budget.network_rows(task.architecture)
+        if kind == "ablations":
+            rows = [rows[0], *same_budget.ablation_rows(task.architecture)]
+        folder = options.work / "same-budget"
+        folder.mkdir(parents=True, exist_ok=True)
+        device = choose_device(options.device)
+        found = [
+            same_budget.train_and_judge(row, training, slices, folder, options.budget_seconds, device) for row in rows
+        ]
+        return {"rows": found, "training_pairs": len(training)}
+
+    return measure
+
+
+def _shipped_priors(options: BenchmarkOptions, _: Path) -> dict:
+    from ...network.checkpoint import load_checkpoint
+    from .prior_variants import PRIOR_VARIANTS
+    from .same_budget import judge, judged_slices
+
+    device = choose_device(options.device)
+    network = load_checkpoint(shipped_model("ct-denoise"), "ct-denoise").network.to(device)
+    slices = judged_slices(options.data)
+    rows = [{"name": name, **judge(network, slices, name, device)} for name in PRIOR_VARIANTS]
+    for samples in (1, 2, 8):
+        other = judged_slices(options.data, samples)
+        rows.append({"name": f"C and D of T = {samples}", **judge(network, other, "C and D", device)})
+    return {"rows": rows}
+
+
+PARTS = {
+    "ct-25": Part("Low-dose CT at 25 %", _ct(0.25), quality_lines),
+    "ct-10": Part("Low-dose CT at 10 %", _ct(0.1), quality_lines),
+    "ct-full": Part("CT at full dose", _full_dose, full_dose_lines),
+    "mr-sr2": Part("MR super-resolution x2", _mr("mr-sr2"), quality_lines),
+    "mr-sr4": Part("MR super-resolution x4", _mr("mr-sr4"), quality_lines),
+    "mr-artifact": Part("MR artifacts", _mr("mr-artifact"), quality_lines),
+    "lesions-ct-denoise": Part("Lesions in CT", _lesions("ct-denoise"), lesion_lines),
+    "lesions-mr-sr2": Part("Lesions in MR super-resolution x2", _lesions("mr-sr2"), lesion_lines),
+    "reliability-ct-denoise": Part("Reliability in CT", _reliability("ct-denoise"), reliability_lines),
+    "reliability-mr-artifact": Part("Reliability in MR artifacts", _reliability("mr-artifact"), reliability_lines),
+    "priors": Part("Other priors for the shipped weights", _shipped_priors, shipped_prior_lines),
+    "networks": Part("Networks trained for the same time", _same_budget("networks"), budget_lines),
+    "ablations": Part("Ablations", _same_budget("ablations"), budget_lines),
+}

@@ -1,0 +1,101 @@
+"""The tables of restoration quality in the benchmark's document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..quality import OURS
+
+
+def quality_lines(result: dict, pictures: str) -> Iterator[str]:
+    """Markdown of what ``evaluate_ct`` or ``evaluate_mr`` found; ``pictures`` is the folder relative to docs/."""
+    low, high = result["window"]
+    yield (
+        f"{len(result['slices'])} slices, {result['degradation']}. Inside the body, window [{low:g}, {high:g}] "
+        f"{result['unit']}; means over slices, 95 % bootstrap intervals; the gain is LRformer's over that row, slice "
+        "by slice. HaarPSI: 1 is equal. Seconds: wall clock, median of a slice"
+        + (", LRformer with prior and all." if OURS in result["methods"] else ".")
+    )
+    yield ""
+    yield "| method | PSNR / dB | SSIM | RMSE | HaarPSI | LRformer's gain / dB | s | setting |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for method, row in result["methods"].items():
+        low, high = row["psnr_interval_db"]
+        gain = "-"
+        if "lrformer_gain_db" in row:
+            lowest, highest = row["lrformer_gain_interval_db"]
+            gain = f"{row['lrformer_gain_db']:+.2f} [{lowest:+.2f}, {highest:+.2f}]"
+        seconds = f"{row['seconds']:.1f}" if "seconds" in row else "-"
+        name = f"**{method}**" if method == OURS else method
+        yield (
+            f"| {name} | {row['psnr_db']:.2f} [{low:.2f}, {high:.2f}] | {row['ssim']:.3f} | {row['rmse']:.4g} "
+            f"| {row['haarpsi']:.3f} | {gain} | {seconds} | {row['setting']} |"
+        )
+    yield ""
+    ours = result["methods"][OURS]["per_slice_psnr_db"]
+    worst = min(range(len(ours)), key=ours.__getitem__)
+    yield f"LRformer's worst slice: {result['slices'][worst]}, {ours[worst]:.2f} dB."
+    yield ""
+    if clean := result.get("clean_input"):
+        lowest, highest = clean["psnr_interval_db"]
+        yield (
+            f"{clean['slices']} clean slices restored: {clean['mean_psnr_db']:.2f} dB [{lowest:.2f}, {highest:.2f}] "
+            f"against themselves, the worst {clean['worst_psnr_db']:.2f} dB."
+        )
+        yield ""
+    for name in result.get("pictures", ()):
+        yield f"![{name.removesuffix('.png')}]({pictures}/{name})"
+        yield ""
+
+
+def full_dose_lines(result: dict, _: str) -> Iterator[str]:
+    """Markdown of what restoring does to slices that were not degraded."""
+    yield (
+        "Slices as they are, restored: what changes is the scan's own noise or detail. RMSE against the slice itself, "
+        "inside the body and the window."
+    )
+    yield ""
+    yield "| slice | RMSE / HU | SSIM | noise SD before / HU | after |"
+    yield "|---|---|---|---|---|"
+    for row in result["slices"]:
+        yield (
+            f"| {row['name']} | {row['rmse']:.2f} | {row['ssim']:.3f} | {row['noise_before']:.1f} "
+            f"| {row['noise_after']:.1f} |"
+        )
+    yield ""
+    yield f"Mean RMSE {result['mean_rmse']:.2f} HU."
+    yield ""
+
+
+def budget_lines(result: dict, _: str) -> Iterator[str]:
+    """Markdown of networks trained for the same time."""
+    first = result["rows"][0]
+    yield (
+        f"Each row trained from scratch for {first['budget_seconds'] / 60:g} minutes of processor time on the same "
+        f"{result['training_pairs']} pairs and patches; six test slices at a quarter dose. Far from converged: "
+        "the rows say what a short training makes of each choice, and differences below the seeds' spread say nothing. "
+        "Inside the label: mean of the labelled liver slices."
+    )
+    yield ""
+    yield "| network | PSNR / dB | SSIM | inside the label / dB | steps | parameters / M | GMACs | CPU s a slice |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for row in result["rows"]:
+        low, high = row["psnr_interval_db"]
+        inside = f"{row['psnr_inside_label_db']:.3f}" if row["psnr_inside_label_db"] is not None else "-"
+        yield (
+            f"| {row['name']} | {row['psnr_db']:.3f} [{low:.2f}, {high:.2f}] | {row['ssim']:.4f} | {inside} "
+            f"| {row['steps']} | {row['parameters'] / 1e6:.2f} | {row['macs'] / 1e9:.1f} | {row['seconds']:.2f} |"
+        )
+    yield ""
+
+
+def shipped_prior_lines(result: dict, _: str) -> Iterator[str]:
+    """Markdown of the shipped weights under other priors."""
+    yield "The shipped ct-denoise weights, six test slices at a quarter dose, given other priors when they restore."
+    yield ""
+    yield "| prior | PSNR / dB | SSIM | inside the label / dB |"
+    yield "|---|---|---|---|"
+    for row in result["rows"]:
+        inside = f"{row['psnr_inside_label_db']:.3f}" if row["psnr_inside_label_db"] is not None else "-"
+        yield f"| {row['name']} | {row['psnr_db']:.3f} | {row['ssim']:.4f} | {inside} |"
+    yield ""

@@ -1,0 +1,177 @@
+"""The benchmark of quality: peers that know the noise, networks of others, equal budgets, and the document."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.evaluation.benchmark.parts import PARTS, BenchmarkOptions
+from LRformerSlicerLib.evaluation.benchmark.peer_networks import PEER_NAMES, PeerArchitecture
+from LRformerSlicerLib.evaluation.benchmark.prior_variants import PRIOR_VARIANTS, with_prior_variant
+from LRformerSlicerLib.evaluation.benchmark.quality_pictures import quality_picture
+from LRformerSlicerLib.evaluation.benchmark.report import run_parts, write_document
+from LRformerSlicerLib.evaluation.benchmark.same_budget import BudgetRow, Judged, ablation_rows, train_and_judge
+from LRformerSlicerLib.evaluation.classical_denoisers import gradient_anisotropic_diffusion, total_variation
+from LRformerSlicerLib.evaluation.noise_told_denoisers import bm3d_spectrum, bm3d_white, non_local_means
+from LRformerSlicerLib.evaluation.quality import OURS, Answer, JudgedSlice, best_settings, compare
+from LRformerSlicerLib.network.lrformer import LRformerArchitecture
+from LRformerSlicerLib.training.patches import Pair
+
+WINDOW = (-160.0, 240.0)
+
+
+def body_slice(seed, correlated=False):
+    """An organ in a body, HU, with 25 HU of white or of correlated noise."""
+    y, x = np.mgrid[:96, :96]
+    clean = np.where(((y - 48) / 40) ** 2 + ((x - 48) / 44) ** 2 < 1, 40.0, -100.0)
+    clean[((y - 40) / 14) ** 2 + ((x - 55) / 18) ** 2 < 1] = 110.0
+    noise = np.random.default_rng(seed).normal(0, 1, clean.shape)
+    if correlated:
+        noise = gaussian_filter(noise, 1.0)
+    degraded = clean + 25.0 * noise / noise.std()
+    return JudgedSlice(f"slice-{seed}", *(one.astype(np.float32) for one in (clean, degraded)), clean > -50)
+
+
+def rmse(peer, one):
+    return np.sqrt(np.mean((peer.denoise(one.degraded, one.reference) - one.reference)[one.body] ** 2))
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        non_local_means(0.8, 5, 7),
+        bm3d_white(1.0),
+        bm3d_spectrum(1.0),
+        total_variation(0.03, 1000.0),
+        gradient_anisotropic_diffusion(10, 3.0),
+    ],
+    ids=lambda peer: peer.method,
+)
+def test_every_peer_removes_most_of_white_noise(peer):
+    one = body_slice(0)
+    assert rmse(peer, one) < 13.0 < 25.0
+    before = one.degraded.copy()
+    peer.denoise(one.degraded, one.reference)
+    np.testing.assert_array_equal(one.degraded, before)
+
+
+def test_the_true_spectrum_helps_bm3d_with_correlated_noise():
+    one = body_slice(1, correlated=True)
+    assert rmse(bm3d_spectrum(1.0), one) < 0.8 * rmse(bm3d_white(1.0), one)
+
+
+def test_a_peer_that_knows_the_noise_adapts_to_its_strength():
+    one = body_slice(2)
+    weaker = replace(one, degraded=one.reference + (one.degraded - one.reference) / 10)
+    assert rmse(non_local_means(0.8, 5, 7), weaker) < 1.5
+
+
+def test_peers_are_told_the_noise_of_the_slices_they_are_tuned_on():
+    train = [body_slice(seed) for seed in (3, 4)]
+    best = best_settings([non_local_means(0.01, 5, 7), non_local_means(0.8, 5, 7)], train, WINDOW)
+    assert [one.setting for one in best] == [non_local_means(0.8, 5, 7).setting]
+
+
+def pair_of(one):
+    body = one.body
+    prior = np.stack([body * np.uint8(200), (~body) * np.uint8(30)]).astype(np.uint8)
+    whole = [np.rint(pixels).astype(np.int16) for pixels in (one.reference, one.degraded)]
+    return Pair(one.name, *whole, prior, body)
+
+
+def test_prior_variants_say_what_they_are_called():
+    pair = pair_of(body_slice(5))
+    made = {name: with_prior_variant(pair, name).prior for name in PRIOR_VARIANTS}
+    assert all(prior.shape == pair.prior.shape and prior.dtype == np.uint8 for prior in made.values())
+    np.testing.assert_array_equal(made["C and D"], pair.prior)
+    assert not made["none"].any()
+    np.testing.assert_array_equal(made["body mask"][0] == 255, pair.body)
+    np.testing.assert_array_equal(made["C only"][0], pair.prior[0])
+    assert not made["C only"][1].any() and not made["D only"][0].any()
+    np.testing.assert_allclose(made["U only"][0], pair.prior.mean(axis=0), atol=0.5)
+    other = with_prior_variant(replace(pair, name="another"), "random").prior
+    assert (made["random"] != other).mean() > 0.9, "drawn by name"
+    assert abs(np.corrcoef(made["random"][0].ravel(), pair.body.ravel())[0, 1]) < 0.4
+
+
+@pytest.mark.parametrize("name", PEER_NAMES)
+def test_peers_have_our_budget_and_learn(name):
+    torch.manual_seed(0)
+    network = PeerArchitecture(name).build()
+    parameters = sum(tensor.numel() for tensor in network.parameters())
+    assert 0.5e6 < parameters < 1.0e6
+    image, prior = torch.rand(1, 1, 32, 32) + 0.5, torch.zeros(1, 2, 32, 32)
+    restored = network(image, prior)
+    assert restored.shape == image.shape and torch.isfinite(restored).all()
+    (restored - image.mean()).abs().mean().backward()
+    assert all(tensor.grad is not None for tensor in network.parameters() if tensor.requires_grad)
+
+
+def test_ablations_change_one_thing_each():
+    usual = LRformerArchitecture(groups=4)
+    rows = ablation_rows(usual)
+    assert len({row.name for row in rows}) == len(rows)
+    for row in rows:
+        changed = [key for key, value in row.architecture.as_dict().items() if value != usual.as_dict()[key]]
+        assert len(changed) + (row.prior != "C and D") == 1, row.name
+
+
+def test_a_row_is_trained_for_its_budget_judged_and_not_done_again(tmp_path):
+    torch.set_num_threads(1)
+    slices = [body_slice(seed) for seed in range(6, 9)]
+    pairs = [pair_of(one) for one in slices]
+    small = LRformerArchitecture(channels=12, prior_channels=12, groups=1, blocks=1, window=8)
+    label = np.zeros((96, 96), dtype=bool)
+    label[40:60, 40:60] = True
+    judged = [Judged(pair, one) for pair, one in zip(pairs, slices, strict=True)]
+    judged.append(replace(judged[0], label=label))
+    row, device = BudgetRow("prior: none", small, "none"), torch.device("cpu")
+    found = train_and_judge(row, pairs, judged, tmp_path, 6.0, device)
+    assert found["steps"] > 2 and found["parameters"] == sum(one.numel() for one in small.build().parameters())
+    assert len(found["per_slice_psnr_db"]) == 3 and found["psnr_inside_label_db"] > 10
+    assert found["macs"] > 0
+    again = train_and_judge(row, [], [], tmp_path, 6.0, device)
+    assert again == found
+
+
+def test_the_document_holds_what_was_measured_and_says_what_was_not(tmp_path):
+    slices = [body_slice(seed) for seed in range(3)]
+    answers = {
+        "input": Answer("", [one.degraded for one in slices]),
+        "Median": Answer("radius 1 px", [one.degraded * 0.9 + one.reference * 0.1 for one in slices], 0.2),
+        OURS: Answer("prior none", [(one.degraded + one.reference) / 2 for one in slices], 1.5),
+    }
+    folder = tmp_path / "benchmark"
+    folder.mkdir()
+    quality_picture(answers, slices, WINDOW, "a picture", folder / "ct-denoise-25.png")
+    result = {
+        "degradation": "0.25 of full dose",
+        "window": WINDOW,
+        "unit": "HU",
+        "slices": [one.name for one in slices],
+        "methods": compare(answers, slices, WINDOW),
+        "pictures": ["ct-denoise-25.png"],
+    }
+    record = {"seconds": 61, "device": "cpu (2 threads)", "torch": "2.13.0", "result": result}
+    (folder / "ct-25.json").write_text(json.dumps(record))
+    write_document(tmp_path)
+    text = (tmp_path / "BENCHMARK.md").read_text()
+    assert text.count("Not measured yet") == len(PARTS) - 1
+    gain = result["methods"]["Median"]["lrformer_gain_db"]
+    assert f"{gain:+.2f} [" in text and "| **LRformer** |" in text and "61 s, cpu" in text
+    worst = np.argmin(result["methods"][OURS]["per_slice_psnr_db"])
+    assert f"worst slice: slice-{worst}" in text
+    assert "(benchmark/ct-denoise-25.png)" in text and (folder / "ct-denoise-25.png").stat().st_size > 20000
+
+
+def test_parts_without_scans_are_left_out_with_a_reason_and_unknown_ones_refused(tmp_path):
+    options = BenchmarkOptions(tmp_path, "cpu", tmp_path / "work", 1.0)
+    left_out = run_parts(["ct-25"], options, tmp_path)
+    assert len(left_out) == 1 and left_out[0].startswith("ct-25: There are no ct_chest_nysbu")
+    assert (tmp_path / "BENCHMARK.md").exists()
+    with pytest.raises(UserError, match="no part ct-99"):
+        run_parts(["ct-99"], options, tmp_path)
