@@ -136,6 +136,7 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The module is unloaded or Slicer ends: no process stays behind, and the views are the user's."""
         self.logic.close()
         self.advanced.close()
+        self.strength.finish()
         self.comparison.update(None)
         self.comparison.hideOverlay()
         self.setParameterNode(None)
@@ -149,6 +150,7 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self):
         """The user leaves the module: a running restoration goes on, the views stay, the panel stops following."""
+        self.strength.finish()
         self.setParameterNode(None)
 
     def onSceneStartClose(self, caller, event):

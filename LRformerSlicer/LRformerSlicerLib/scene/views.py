@@ -11,6 +11,9 @@ from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
 
+ALIGNED_VOXELS_PER_MM = 1e-3
+"""A view that leaves a slice of the volume by less than that shows this slice over its whole width."""
+
 
 def layoutNode():
     """The node that says which layout is shown. Raises UserError where Slicer runs without views."""
@@ -157,6 +160,31 @@ def _toScene(volumeNode):
     transform = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volumeNode.GetParentTransformNode(), None, transform)
     return transform
+
+
+def shownSlices(volumeNode) -> list[tuple[int, int]]:
+    """The slices of the volume that lie in the shown views, as (array axis, index); oblique views have none.
+
+    The array axes are K, J, I.
+    """
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetRASToIJKMatrix(matrix)
+    ijkFromRas = slicer.util.arrayFromVTKMatrix(matrix)
+    sizes = volumeNode.GetImageData().GetDimensions()
+    found = []
+    for node in sliceNodes():
+        sliceToRas = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
+        center = sliceToRas[:3, 3]
+        points = [
+            localFromRas(volumeNode, point)
+            for point in (center, center + sliceToRas[:3, 0], center + sliceToRas[:3, 1])
+        ]
+        origin, right, up = (ijkFromRas[:3, :3] @ point + ijkFromRas[:3, 3] for point in points)
+        for axis in range(3):
+            isIn = 0 <= round(origin[axis]) < sizes[axis]
+            if isIn and max(abs(right[axis] - origin[axis]), abs(up[axis] - origin[axis])) < ALIGNED_VOXELS_PER_MM:
+                found.append((2 - axis, round(origin[axis])))
+    return found
 
 
 def removeWithDisplay(volumeNode) -> None:

@@ -1,0 +1,94 @@
+"""Strength on a volume that is too large to be recomputed within one step of the slider."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def blended(panel_with_views, add_ct, monkeypatch):
+    """The panel with a volume, a result and its change, and blocks so small that the volume counts as large."""
+    import slicer
+
+    from LRformerSlicerLib.scene import strength
+
+    monkeypatch.setattr(strength, "BLOCK_VOXELS", 40 * 40)
+    volume = add_ct(slices=30, size=40)
+    # Straight to the views, where every view shows one slice.
+    volume.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
+    voxels = slicer.util.arrayFromVolume(volume)
+    change = np.random.default_rng(2).normal(0, 50, voxels.shape).astype(np.float32)
+    restored = slicer.util.addVolumeFromArray(np.rint(voxels + change).astype(np.int16), name="restored")
+    difference = slicer.util.addVolumeFromArray(change, name="difference")
+    for node in (restored, difference):
+        node.CopyOrientation(volume)
+        node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+        node.CreateDefaultDisplayNodes()
+    logic = slicer.app.applicationLogic()
+    logic.GetSelectionNode().SetActiveVolumeID(restored.GetID())
+    logic.PropagateVolumeSelection(1)
+    panel_with_views.ui.inputSelector.setCurrentNode(volume)
+    parameters = panel_with_views._parameterNode
+    parameters.restoredVolume, parameters.differenceVolume = restored, difference
+    return panel_with_views
+
+
+def expected(panel, strength):
+    import slicer
+
+    parameters = panel._parameterNode
+    voxels = slicer.util.arrayFromVolume(parameters.inputVolume)
+    change = slicer.util.arrayFromVolume(parameters.differenceVolume)
+    return np.rint(voxels + np.float32(strength) * change).astype(np.int16)
+
+
+def test_the_views_change_at_once_and_the_rest_follows(blended, wait_for):
+    import slicer
+
+    from LRformerSlicerLib.scene.strength import shownStrength
+    from LRformerSlicerLib.scene.views import shownSlices
+
+    restored = blended._parameterNode.restoredVolume
+    before = slicer.util.arrayFromVolume(restored).copy()
+    blended.ui.strengthSlider.value = 30
+    shown = shownSlices(restored)
+    assert sorted(axis for axis, _index in shown) == [0, 1, 2]
+    voxels = slicer.util.arrayFromVolume(restored)
+    for axis, index in shown:
+        np.testing.assert_array_equal(voxels.take(index, axis), expected(blended, 0.3).take(index, axis))
+    assert (voxels == before).any() and shownStrength(restored) == 1.0
+    wait_for(lambda: not blended.strength._blend.isPending, 10)
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(restored), expected(blended, 0.3))
+    assert shownStrength(restored) == pytest.approx(0.3)
+
+
+def test_a_slider_that_moves_on_ends_at_its_last_place(blended, wait_for):
+    import slicer
+
+    for value in (80, 55, 20, 60):
+        blended.ui.strengthSlider.value = value
+        slicer.app.processEvents()
+    wait_for(lambda: not blended.strength._blend.isPending, 10)
+    np.testing.assert_array_equal(
+        slicer.util.arrayFromVolume(blended._parameterNode.restoredVolume), expected(blended, 0.6)
+    )
+
+
+@pytest.mark.parametrize("way", ["leaving", "choosing another volume"])
+def test_nobody_gets_a_half_blended_volume(blended, way, add_ct):
+    import slicer
+
+    restored, wanted = blended._parameterNode.restoredVolume, expected(blended, 0.0)
+    blended.ui.strengthSlider.value = 0
+    assert blended.strength._blend.isPending
+    if way == "leaving":
+        blended.exit()
+        blended.enter()
+    else:
+        blended.ui.inputSelector.setCurrentNode(add_ct(name="another"))
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(restored), wanted)
+
+
+def test_a_result_deleted_meanwhile_ends_it(blended, scene, wait_for):
+    blended.ui.strengthSlider.value = 0
+    scene.RemoveNode(blended._parameterNode.restoredVolume)
+    wait_for(lambda: not blended.strength._timer.active, 10)
