@@ -5,6 +5,7 @@ below imports torch: that happens in the worker only (see LRformerSlicerLib).
 """
 
 import logging
+import sys
 from collections.abc import Callable
 
 import qt
@@ -23,8 +24,10 @@ from slicer.util import VTKObservationMixin
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.panel.advanced import DEFAULTS, Advanced
+from LRformerSlicerLib.panel.batch import BatchPart
 from LRformerSlicerLib.panel.choices import CompareMode, Device, Orientation, OverlayMap, Prior, Task
 from LRformerSlicerLib.panel.comparison import Comparison
+from LRformerSlicerLib.panel.every_frame import EveryFrame
 from LRformerSlicerLib.panel.input_choice import InputChoice
 from LRformerSlicerLib.panel.messages import userMessage
 from LRformerSlicerLib.panel.region import RegionPart
@@ -34,6 +37,7 @@ from LRformerSlicerLib.panel.self_test import SelfTest
 from LRformerSlicerLib.panel.setup_state import SetupState
 from LRformerSlicerLib.panel.strength import StrengthPart
 from LRformerSlicerLib.scene.dependencies import ensureDependencies
+from LRformerSlicerLib.scene.dicom_export import describeSeries, registerExporter
 from LRformerSlicerLib.scene.restoration_job import RestorationJob
 from LRformerSlicerLib.scene.views import CursorFollower
 from LRformerSlicerLib.scene.volume_input import checkInput, firstSuitableVolume
@@ -59,6 +63,7 @@ class LRformerSlicer(ScriptedLoadableModule):
         self.parent.acknowledgementText = _(
             "The method is LRformer (arXiv 2504.11286); the implementation and the weights are this project's own."
         )
+        registerExporter()
 
 
 @parameterNodeWrapper
@@ -70,6 +75,7 @@ class LRformerSlicerParameterNode:
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
+    everyFrame: bool = False
     task: Task = Task.AUTOMATIC
     region: slicer.vtkMRMLMarkupsROINode
     onlyRegion: bool = False
@@ -124,12 +130,15 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.region = RegionPart(self.ui, self.cursor)
         self.strength = StrengthPart(self.ui)
         self.report = ReportTable(self.ui, self.showProblem)
+        self.run.everyFrame = self.everyFrame = EveryFrame(self.ui, self.logic, self.run, self.updatePanel)
+        self.batch = BatchPart(self.ui, self.logic, self.run, self.updatePanel)
         self.advanced = Advanced(self.ui, self.showProblem)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -142,6 +151,12 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
         self.cursor.stop()
         self.removeObservers()
+
+    def onReload(self):
+        """The developer's button Reload: read the library's files anew, too, and not only this one."""
+        for name in [name for name in sys.modules if name.split(".")[0] == "LRformerSlicerLib"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
 
     def enter(self):
         """The user opens the module."""
@@ -168,6 +183,11 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Something that we show may have been deleted."""
         if self._parameterNode is not None and not slicer.mrmlScene.IsClosing():
             self.updatePanel()
+
+    def onNodeAdded(self, caller, event):
+        """There may be one volume more to choose from."""
+        if self._parameterNode is not None:
+            self.batch.update()
 
     def initializeParameterNode(self):
         """Follow this scene's settings, with the first volume chosen where none is."""
@@ -197,7 +217,15 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         parameters = self._parameterNode
         isRestorable = self.input.update(parameters)
         self.run.update(parameters, isRestorable)
-        for part in (self.region, self.report, self.advanced, self.strength, self.comparison):
+        for part in (
+            self.everyFrame,
+            self.batch,
+            self.region,
+            self.report,
+            self.advanced,
+            self.strength,
+            self.comparison,
+        ):
             part.update(parameters)
 
     def showProblem(self, message):
@@ -209,7 +237,8 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
     """Runs one restoration at a time in the worker process; usable without the panel.
 
     onProgress(event), onFinished(inputVolume, nodes, report), onPreview(node, report) and onFailed(message) are called
-    from Slicer's event loop; leave what you do not need.  defaultOptions holds fields of
+    from Slicer's event loop, onCancelled() by cancelRestoration; leave what you do not need.  showsResults: whether a
+    restored volume becomes the one that the views show.  defaultOptions holds fields of
     restoration.options.RestorationOptions for every run that does not say otherwise, such as {"samples": 8}.
     """
 
@@ -219,6 +248,8 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
         self.onFinished: Callable = lambda inputVolume, nodes, report: None
         self.onPreview: Callable = lambda node, report: None
         self.onFailed: Callable = lambda message: None
+        self.onCancelled: Callable = lambda: None
+        self.showsResults = True
         self.defaultOptions = {}
         self._client = None
         self._job = None
@@ -284,7 +315,7 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
         from LRformerSlicerLib.worker.messages import DoneEvent, ErrorEvent, ProgressEvent, WarningEvent
 
         if self._job is not None and self._job.inputNode.GetScene() is None:
-            self.cancelRestoration()
+            self._giveUp()
             self.onFailed(_("The input volume was deleted meanwhile: load it again, then restore it."))
             return
         for event in self._client.poll() if self._client is not None else []:
@@ -304,10 +335,14 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
 
     def cancelRestoration(self):
         """End the worker with all its processes; the scene is as it was before the start."""
-        if self._job is not None:
-            job = self._end()
-            self._client.cancel()
-            job.discard()
+        if self.busy:
+            self._giveUp()
+            self.onCancelled()
+
+    def _giveUp(self):
+        job = self._end()
+        self._client.cancel()
+        job.discard()
 
     def close(self):
         """Cancel what runs and end the worker."""
@@ -333,9 +368,11 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
             return
         if "difference" in nodes:
             nodes["difference"].SetAttribute("LRformerSlicer.Unit", report.get("change", {}).get("unit", ""))
-        selection = slicer.app.applicationLogic().GetSelectionNode()
-        selection.SetActiveVolumeID(nodes["restored"].GetID())
-        slicer.app.applicationLogic().PropagateVolumeSelection(0)
+        describeSeries(nodes["restored"], job.inputNode, report)
+        if self.showsResults:
+            selection = slicer.app.applicationLogic().GetSelectionNode()
+            selection.SetActiveVolumeID(nodes["restored"].GetID())
+            slicer.app.applicationLogic().PropagateVolumeSelection(0)
         self.onFinished(job.inputNode, nodes, report)
 
 

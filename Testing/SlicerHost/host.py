@@ -46,6 +46,22 @@ class Application:
         return self._qApplication.topLevelWidgets()
 
 
+class ModuleWidget(widgets.qMRMLWidget):
+    """``qSlicerScriptedLoadableModuleWidget``: what holds the panel, also over a Reload."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.isEntered = False
+        self._name = name
+        self.setLayout(QtWidgets.QVBoxLayout())
+        self.setMRMLScene(slicer.mrmlScene)
+
+    def reload(self):
+        widget = getattr(sys.modules[self._name], f"{self._name}Widget")(self)
+        setattr(slicer.modules, f"{self._name}Widget", widget)
+        widget.setup()
+
+
 class Host:
     """The running host; one a process."""
 
@@ -117,11 +133,10 @@ class Host:
         description = types.SimpleNamespace(path=str(path))
         getattr(module, name)(description)
         setattr(slicer.modules, name.lower(), description)
-        parent = slicer.qMRMLWidget()
-        parent.setLayout(QtWidgets.QVBoxLayout())
-        parent.setMRMLScene(slicer.mrmlScene)
-        widget = getattr(module, f"{name}Widget")(parent)
-        widget.setup()
+        parent = ModuleWidget(name)
+        description.widgetRepresentation = lambda: parent
+        parent.reload()
+        widget = getattr(slicer.modules, f"{name}Widget")
         parent.isEntered = True
         widget.enter()
         if slicer.app.mainWindow is not None:

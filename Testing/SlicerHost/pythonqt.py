@@ -56,6 +56,7 @@ def makeModule() -> types.ModuleType:
             if "_isPythonQtLike" not in cls.__dict__:
                 _patch(cls)
             setattr(qt, name, cls)
+    qt.Qt = QtCore.Qt  # the enumerations
     return qt
 
 

@@ -135,10 +135,11 @@ class qMRMLNodeComboBox(ConnectsBySignature, QtWidgets.QWidget):
             self.currentNodeChanged.emit(self.currentNode())
 
 
-class ctkCollapsibleButton(QtWidgets.QWidget):
+class ctkCollapsibleButton(ConnectsBySignature, QtWidgets.QWidget):
     """A title that shows and hides what lies under it."""
 
     contentsCollapsed = QtCore.Signal(bool)
+    SIGNATURES = ("contentsCollapsed(bool)",)
 
     def __init__(self, parent=None):
         super().__init__(parent)
