@@ -28,6 +28,7 @@ class RunControl:
         self._cursor = cursor
         self._onChanged = onChanged
         self._parameters = None
+        self.everyFrame = None  # the EveryFrame that takes a click on Restore where all frames are wanted
         logic.onProgress = self.showProgress
         logic.onFinished = self.showFinished
         logic.onPreview = self.showPreview
@@ -87,15 +88,18 @@ class RunControl:
         self._showBusyBar(0, 0)
         parameters = self._parameters
         try:
-            self._logic.startRestoration(
-                parameters.inputVolume,
-                parameters.task,
-                parameters.device,
-                sliceIndex,
-                parameters.referenceVolume,
-                **optionsOf(parameters),
-                **regionOptions(parameters),
-            )
+            if sliceIndex is None and self.everyFrame is not None and self.everyFrame.isWanted(parameters):
+                self.everyFrame.start(parameters)
+            else:
+                self._logic.startRestoration(
+                    parameters.inputVolume,
+                    parameters.task,
+                    parameters.device,
+                    sliceIndex,
+                    parameters.referenceVolume,
+                    **optionsOf(parameters),
+                    **regionOptions(parameters),
+                )
         except Exception as error:
             self.showFailed(userMessage(error))
         self._onChanged()
@@ -103,8 +107,8 @@ class RunControl:
     def cancel(self, message) -> None:
         """Give a running restoration up; says `message` if there was one."""
         if self._logic.busy:
+            self.showStatus(message)  # first: whoever queued more has more to say of what was done
             self._logic.cancelRestoration()
-            self.showStatus(message)
             self._onChanged()
 
     def showProgress(self, event) -> None:
@@ -113,18 +117,25 @@ class RunControl:
         self.showStatus(progressText(event))
 
     def showFinished(self, inputVolume, nodes, report) -> None:
-        """`nodes`: name -> result node. The first result is shown side by side; later ones as the user has chosen."""
+        """`nodes`: name -> result node."""
+        self.keepResult(inputVolume, nodes, report)
+        self._onChanged()
+        self.showStatus(finishedText(nodes, report))
+
+    def keepResult(self, inputVolume, nodes, report) -> None:
+        """Put what a restoration has made into the settings of its volume."""
         parameters = self._logic.parameterNodeOf(inputVolume, makeCurrent=False)
-        isFirst = parameters.restoredVolume is None
         with slicer.util.NodeModify(parameters.parameterNode):
+            self.chooseFirstView(parameters)
             for name, node in nodes.items():
                 setattr(parameters, f"{name}Volume", node)
             parameters.report = json.dumps(report)
             parameters.strength = 100.0
-            if isFirst and parameters.compareMode is CompareMode.OFF and hasViews():
-                parameters.compareMode = CompareMode.SIDE_BY_SIDE
-        self._onChanged()
-        self.showStatus(finishedText(nodes, report))
+
+    def chooseFirstView(self, parameters) -> None:
+        """The first result is shown side by side, later ones as the user has chosen; called before it is kept."""
+        if parameters.restoredVolume is None and parameters.compareMode is CompareMode.OFF and hasViews():
+            parameters.compareMode = CompareMode.SIDE_BY_SIDE
 
     def showPreview(self, node, report) -> None:
         """`node`: one restored slice."""

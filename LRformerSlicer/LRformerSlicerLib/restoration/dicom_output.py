@@ -39,6 +39,7 @@ _NOT_DERIVED = (
     *("DerivationCodeSequence", "SourceImageSequence", "DerivationDescription"),
 )
 _LONGEST_LO, _LONGEST_ST = 64, 1024
+_DIRECTION_TOLERANCE = 1e-3
 
 
 def write_derived_series(folder: Path, restored: sitk.Image, files: tuple[Path, ...], report: dict) -> None:
@@ -51,7 +52,9 @@ def write_derived_series(folder: Path, restored: sitk.Image, files: tuple[Path, 
     """
     sources = [_header(file) for file in files]
     if len(sources) != restored.GetSize()[2]:
-        raise UserError("The slices were made along another axis than the DICOM files': choose --format nii.gz.")
+        raise UserError(
+            "The slices were made along another axis than the DICOM files': choose another format, such as .nii.gz."
+        )
     array = sitk.GetArrayViewFromImage(restored)
     voxels = to_stored(array)
     identity = "\n".join(
@@ -63,6 +66,26 @@ def write_derived_series(folder: Path, restored: sitk.Image, files: tuple[Path, 
         if stored.shape != (source.Rows, source.Columns):
             _set_geometry(dataset, restored, index)
         dataset.save_as(folder / FILE_PATTERN.replace("*", f"{index + 1:04d}"), enforce_file_format=True)
+
+
+def files_by_slice(files: tuple[Path, ...], image: sitk.Image) -> tuple[Path, ...]:
+    """The files of a series in the order of the slices (k) of a volume that was made of them.
+
+    Raises UserError where they are not its slices: another number, or cut in another direction.
+    """
+    headers = [(_header(file), file) for file in files]
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    orientation = direction[:, :2].T.ravel()
+    if len(files) != image.GetSize()[2] or not all(
+        np.allclose([float(one) for one in header.ImageOrientationPatient], orientation, atol=_DIRECTION_TOLERANCE)
+        for header, _ in headers
+    ):
+        raise UserError("The volume is not made of its source's slices: choose another format, such as .nii.gz.")
+    placed = [
+        (float(np.dot(direction[:, 2], [float(one) for one in header.ImagePositionPatient])), file)
+        for header, file in headers
+    ]
+    return tuple(file for _, file in sorted(placed))
 
 
 def description(report: dict) -> str:
@@ -86,17 +109,17 @@ def _header(file: Path) -> Dataset:
         import pydicom
     except ModuleNotFoundError as error:
         raise UserError(
-            "Writing DICOM needs the Python package pydicom: install it (pip install pydicom), or choose "
-            "--format nii.gz."
+            "Writing DICOM needs the Python package pydicom: install it (pip install pydicom), or choose another "
+            "format, such as .nii.gz."
         ) from error
     try:
         header = pydicom.dcmread(file, stop_before_pixels=True)
     except (OSError, pydicom.errors.InvalidDicomError) as error:
-        raise UserError(f'"{file}" cannot be read as DICOM: choose --format nii.gz.') from error
+        raise UserError(f'"{file}" cannot be read as DICOM: choose another format, such as .nii.gz.') from error
     if header.get("SOPClassUID") not in _CLASSIC_IMAGES or int(header.get("NumberOfFrames") or 1) > 1:
         raise UserError(
             f'"{file.name}" is no single-frame CT or MR image, the kinds that a DICOM series is derived from: choose '
-            "--format nii.gz."
+            "another format, such as .nii.gz."
         )
     return header
 

@@ -18,6 +18,7 @@ from slicer.i18n import tr as _
 from LRformerSlicerLib.errors import UserError
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
+MODALITY_ATTRIBUTE = "LRformerSlicer.Modality"
 
 
 def checkInput(volumeNode) -> None:
@@ -83,7 +84,13 @@ def ijkToRas(volumeNode) -> np.ndarray:
 
 
 def modalityOf(volumeNode) -> str | None:
-    """ "CT" or "MR" when the volume came from DICOM and says so in the subject hierarchy, else None."""
+    """ "CT" or "MR" when the volume came from DICOM and says so in the subject hierarchy, else None.
+
+    A volume that stands for another one, such as a frame of a sequence, says it in its attribute MODALITY_ATTRIBUTE.
+    """
+    stated = volumeNode.GetAttribute(MODALITY_ATTRIBUTE)
+    if stated in ("CT", "MR"):
+        return stated
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     if hierarchy is None:
         return None

@@ -31,6 +31,9 @@ MAP_RANGE_VOXELS = 1_000_000
 
 GREY_ID = "vtkMRMLColorTableNodeGrey"
 
+RESULT_ATTRIBUTE = "LRformerSlicer.Result"
+"""On every volume that a restoration made: which of its images it is."""
+
 
 def addResultNodes(inputNode, files: dict[str, Path]) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
     """Make one volume node per result file, named after the input, in its study and under its parent transform.
@@ -47,16 +50,22 @@ def addResultNodes(inputNode, files: dict[str, Path]) -> dict[str, slicer.vtkMRM
             node = _addVolumeNode(label, image, inputNode)
             if name in ("restored", "preview"):
                 _setVoxels(node, image, inputNode.GetImageData().GetScalarType())
-                _showAsInput(node, inputNode)
+                showAsInput(node, inputNode)
             else:
                 _setVoxels(node, image, vtk.VTK_FLOAT)
                 _showAsMap(node, isSigned=name == "difference")
+            node.SetAttribute(RESULT_ATTRIBUTE, name)
             if name == "preview":
                 node.SetSaveWithScene(False)  # gone as soon as something else is shown
             else:
-                _placeBeside(node, inputNode)
+                placeBeside(node, inputNode)
             nodes[name] = node
     return nodes
+
+
+def isResult(node) -> bool:
+    """Whether a restoration made this volume."""
+    return bool(node.GetAttribute(RESULT_ATTRIBUTE))
 
 
 @contextlib.contextmanager
@@ -153,7 +162,7 @@ def _imageData(voxels: np.ndarray, voxelType: int) -> vtk.vtkImageData:
     return imageData
 
 
-def _showAsInput(node, inputNode) -> None:
+def showAsInput(node, inputNode) -> None:
     """The input's units, window/level, threshold and colours, so that the two can be compared by eye."""
     node.SetVoxelValueUnits(inputNode.GetVoxelValueUnits())
     node.SetVoxelValueQuantity(inputNode.GetVoxelValueQuantity())
@@ -183,7 +192,7 @@ def _showAsMap(node, isSigned: bool) -> None:
     display.SetAndObserveColorNodeID(colors.GetID())
 
 
-def _placeBeside(node, inputNode) -> None:
+def placeBeside(node, inputNode) -> None:
     """Put the node into the input's study (its parent in the subject hierarchy)."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     inputItem = hierarchy.GetItemByDataNode(inputNode) if hierarchy else 0

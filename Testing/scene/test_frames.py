@@ -1,0 +1,152 @@
+"""Sequences: the frame that is shown, or every frame. Slicer's real sequence nodes and logic; not the application."""
+
+import psutil
+import pytest
+
+FRAMES = 3
+
+
+@pytest.fixture
+def cine(scene, add_ct):
+    """A CT sequence of three frames, in seconds, in a browser; returns proxy, sequence, browser."""
+
+    def make(slices=2):
+        import slicer
+
+        sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Cine")
+        sequence.SetIndexName("time")
+        sequence.SetIndexUnit("s")
+        frame = add_ct(slices=slices, name="Cine frame")
+        for second in range(FRAMES):
+            slicer.util.arrayFromVolume(frame)[:, 5:15, 5:15] = 100 * second
+            sequence.SetDataNodeAtValue(frame, str(second))
+        browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Cine browser")
+        browser.AddProxyNode(frame, sequence, False)
+        slicer.app.applicationLogic().GetModuleLogic("Sequences").UpdateProxyNodesFromSequences(browser)
+        return frame, sequence, browser
+
+    return make
+
+
+def show_frame(browser, number):
+    import slicer
+
+    browser.SetSelectedItemNumber(number)
+    slicer.app.applicationLogic().GetModuleLogic("Sequences").UpdateProxyNodesFromSequences(browser)
+
+
+def test_the_choice_shows_only_for_a_frame_of_a_sequence(panel, cine, add_ct):
+    proxy, _sequence, _browser = cine()
+    panel.ui.inputSelector.setCurrentNode(add_ct(name="Still"))
+    assert not panel.ui.everyFrameCheckBox.visible
+    panel.ui.inputSelector.setCurrentNode(proxy)
+    assert panel.ui.everyFrameCheckBox.visible and not panel.ui.everyFrameCheckBox.checked
+    assert panel.ui.everyFrameCheckBox.text == "Every frame (3), not only the one shown"
+
+
+def test_without_the_choice_the_frame_that_is_shown_is_restored(panel, cine, wait_for):
+    import slicer
+
+    proxy, sequence, browser = cine()
+    show_frame(browser, 2)
+    panel.ui.inputSelector.setCurrentNode(proxy)
+    panel.ui.restoreButton.click()
+    wait_for(lambda: not panel.logic.busy)
+    restored = panel._parameterNode.restoredVolume
+    assert slicer.util.arrayFromVolume(restored)[:, 7:13, 7:13].mean() == pytest.approx(200, abs=60)
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 1
+    assert sequence.GetNumberOfDataNodes() == FRAMES
+
+
+def test_every_frame_gives_a_sequence_that_plays_along(panel, cine, wait_for, scene, voxel_hash):
+    import slicer
+
+    proxy, sequence, browser = cine()
+    before = [voxel_hash(sequence.GetNthDataNode(place)) for place in range(FRAMES)]
+    panel.ui.inputSelector.setCurrentNode(proxy)
+    panel.ui.everyFrameCheckBox.click()
+    assert panel._parameterNode.everyFrame
+    seen = []
+    panel.ui.restoreButton.click()
+    assert panel.ui.restoreButton.text == "Cancel" and not panel.ui.everyFrameCheckBox.enabled
+    wait_for(lambda: seen.append(panel.ui.statusLabel.text) or not panel.logic.busy)
+    assert panel.ui.statusLabel.text.startswith("Restored 3 frames as 'Cine frame restored' in"), seen[-3:]
+    assert any(text.startswith("Frame 2 of 3. ") for text in seen)
+
+    restored = panel._parameterNode.restoredVolume
+    new = browser.GetSequenceNode(restored)
+    assert new is not None and new is not sequence and browser.GetProxyNode(new) is restored
+    assert [new.GetNthIndexValue(place) for place in range(FRAMES)] == ["0", "1", "2"]
+    assert (new.GetIndexName(), new.GetIndexUnit()) == ("time", "s")
+    for place in range(FRAMES):
+        old_node, new_node = sequence.GetNthDataNode(place), new.GetNthDataNode(place)
+        old, now = (slicer.util.arrayFromVolume(node) for node in (old_node, new_node))
+        assert now.dtype == old.dtype and now.shape == old.shape and (now != old).any()
+        assert now[:, 7:13, 7:13].mean() == pytest.approx(100 * place, abs=60)
+        for node in (old_node, new_node):
+            assert node.GetSpacing() == pytest.approx(proxy.GetSpacing())
+        show_frame(browser, place)
+        assert (slicer.util.arrayFromVolume(restored) == now).all() and (
+            slicer.util.arrayFromVolume(proxy) == old
+        ).all()
+    assert [voxel_hash(sequence.GetNthDataNode(place)) for place in range(FRAMES)] == before
+    # Shown as the input is, in its study and under its transform; no frame and no map is left in the scene.
+    assert restored.GetDisplayNode().GetWindow() == 350 and not restored.GetDisplayNode().GetAutoWindowLevel()
+    assert restored.GetParentTransformNode() is proxy.GetParentTransformNode()
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    items = [hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) for node in (proxy, restored)]
+    assert items[0] == items[1]
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    assert {node.GetName() for node in volumes} == {"Cine frame", "Cine frame restored"}
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeDisplayNode") == 2
+
+
+def test_each_frame_is_what_a_restoration_of_it_alone_gives(panel, cine, wait_for, voxel_hash):
+    proxy, _sequence, browser = cine()
+    panel.ui.inputSelector.setCurrentNode(proxy)
+    show_frame(browser, 1)
+    panel.ui.restoreButton.click()
+    wait_for(lambda: not panel.logic.busy)
+    alone = voxel_hash(panel._parameterNode.restoredVolume)
+    panel.ui.everyFrameCheckBox.click()
+    panel.ui.restoreButton.click()
+    wait_for(lambda: not panel.logic.busy)
+    assert voxel_hash(browser.GetSequenceNode(panel._parameterNode.restoredVolume).GetNthDataNode(1)) == alone
+
+
+def test_cancel_leaves_the_scene_as_it_was(panel, cine, wait_for, scene_state):
+    proxy, _sequence, _browser = cine(slices=150)
+    panel.ui.inputSelector.setCurrentNode(proxy)
+    panel.ui.everyFrameCheckBox.click()
+    before = scene_state()
+    panel.ui.restoreButton.click()
+    wait_for(lambda: panel.ui.statusLabel.text.startswith("Frame 2 of 3. Restoring"))
+    worker = psutil.Process(panel.logic._client.pid)
+    panel.ui.restoreButton.click()
+    assert not worker.is_running() and not panel.logic.busy
+    assert panel.ui.statusLabel.text == "Cancelled. The scene is as it was."
+    assert scene_state() == before
+
+
+def test_a_frame_that_fails_ends_it_with_one_sentence(panel, cine, wait_for, scene_state):
+    import slicer
+
+    proxy, sequence, _browser = cine()
+    voxels = slicer.util.arrayFromVolume(sequence.GetNthDataNode(1))
+    voxels[:] = 3
+    panel.ui.inputSelector.setCurrentNode(proxy)
+    panel.ui.everyFrameCheckBox.click()
+    before = scene_state()
+    panel.ui.restoreButton.click()
+    wait_for(lambda: not panel.logic.busy)
+    assert panel.ui.statusLabel.text.startswith("Frame 2: All voxels of 'Cine frame frame 2' have the same value")
+    assert scene_state() == before
+
+
+def test_the_choice_is_kept_for_its_volume(panel, cine):
+    proxy, _sequence, _browser = cine()
+    panel.ui.inputSelector.setCurrentNode(proxy)
+    panel.ui.everyFrameCheckBox.click()
+    panel.ui.inputSelector.setCurrentNode(None)
+    panel.ui.inputSelector.setCurrentNode(proxy)
+    assert panel.ui.everyFrameCheckBox.checked
