@@ -97,8 +97,8 @@ def evaluate_real_noise(
 
     Returns:
         {"scans": a list of {"scan", "about", "task", "skipped": why, or None, "slices", "unit", "methods": by method
-        {"noise_before", "noise_after", "noise_ratio_interval", "at_edges", "at_edges_noise", "lost_detail",
-        "lost_detail_noise"}, "pictures"}}.
+        {"noise_before", "noise_after", "noise_ratio", "noise_ratio_interval", and, each also with "_noise" after its
+        name for what chance gives, "at_edges", "edge_ratio", "lost_detail"}, "pictures"}]}.
 
     Raises:
         UserError: a scan is missing.
@@ -174,9 +174,15 @@ def _figures(slices: list[RestoredSlice], patches: list[list], images: list[np.n
     for one, image in zip(slices, images, strict=True):
         residual = np.where(one.body, image - one.given, 0.0)
         chance = noise_like(residual, one.body)
-        for name, measure in (("at_edges", residual_at_edges), ("lost_detail", lost_detail)):
-            anatomy.setdefault(name, []).append(measure(residual, image, one.body))
-            anatomy.setdefault(f"{name}_noise", []).append(measure(chance, image, one.body))
+        for suffix, pixels in (("", residual), ("_noise", chance)):
+            correlation, ratio = residual_at_edges(pixels, image, one.body)
+            figures = {
+                "at_edges": correlation,
+                "edge_ratio": ratio,
+                "lost_detail": lost_detail(pixels, image, one.body),
+            }
+            for name, value in figures.items():
+                anatomy.setdefault(name + suffix, []).append(value)
     ratio = [there / here for here, there in zip(before, after, strict=True)]
     return {
         "noise_before": round(float(np.mean(before)), 4),
