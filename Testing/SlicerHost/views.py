@@ -31,6 +31,7 @@ class SliceView(QtWidgets.QWidget):
         self._window.AddRenderer(self._renderer)
         self._interactor = vtk.vtkGenericRenderWindowInteractor()
         self._interactor.SetRenderWindow(self._window)
+        self._interactor.SetInteractorStyle(None)  # VTK's own would turn a camera
         mapper = vtk.vtkImageMapper()
         mapper.SetColorWindow(255)
         mapper.SetColorLevel(127.5)
@@ -89,6 +90,21 @@ class SliceView(QtWidgets.QWidget):
 
     def resizeEvent(self, _event):
         self._fit()
+
+    def mousePressEvent(self, event):
+        self._passOn(event, "LeftButtonPressEvent")
+
+    def mouseMoveEvent(self, event):
+        self._passOn(event, "MouseMoveEvent")
+
+    def mouseReleaseEvent(self, event):
+        self._passOn(event, "LeftButtonReleaseEvent")
+
+    def _passOn(self, event, name):
+        """To the interactor, whose pixels count from the bottom; no mouse function of Slicer's own listens there."""
+        place = event.position().toPoint()
+        self._interactor.SetEventPosition(place.x(), self.height - 1 - place.y())
+        self._interactor.InvokeEvent(name)
 
     def _fit(self):
         """The node's pixel dimensions follow the widget's, and its field of view keeps square pixels."""

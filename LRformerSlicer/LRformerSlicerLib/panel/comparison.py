@@ -29,7 +29,7 @@ class Comparison:
     def __init__(self, ui, shortcutParent, onProblem) -> None:
         self._ui = ui
         self._onProblem = onProblem
-        self._views = CompareViews()
+        self._views = CompareViews(self.onSwipeDragged)
         self._overlay = Overlay()
         self.preview = PreviewLayer()
         self._parameters = None
@@ -92,6 +92,11 @@ class Comparison:
         """Show the other volume in the flicker view."""
         self._views.flick()
         self._showWhich()
+
+    def onSwipeDragged(self, share) -> None:
+        """The mouse has moved the swipe line to this share of the view's width."""
+        if self._parameters is not None:
+            self._parameters.swipePosition = 100 * share
 
     def _slotFor(self, mode):
         def onClicked(checked=False):

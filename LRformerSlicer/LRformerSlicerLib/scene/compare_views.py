@@ -7,6 +7,7 @@ user's layouts keep what they show, and the layout itself comes back when the co
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 import numpy as np
 import slicer
@@ -50,15 +51,18 @@ OWN_LAYOUTS = {mode.layoutId for mode in Mode}
 
 
 class CompareViews:
-    """Shows one comparison at a time. All views of a comparison are linked and have the same zoom and window/level."""
+    """Shows one comparison at a time. All views of a comparison are linked and have the same zoom and window/level.
 
-    def __init__(self) -> None:
+    onSwipeDragged(share): the mouse has moved the swipe line, and wants `setSwipe` there.
+    """
+
+    def __init__(self, onSwipeDragged: Callable[[float], None] = lambda share: None) -> None:
         self.mode: Mode | None = None
         self._userLayout: int | None = None
         self._volumes: tuple = (None, None, None)
         self._isOriginalShown = True
         self._observations: list[tuple] = []
-        self._swipe = Swipe()
+        self._swipe = Swipe(onSwipeDragged)
 
     def show(self, mode: Mode, originalNode, restoredNode, differenceNode, orientation: str) -> None:
         """Start a comparison, or change it. Raises UserError where there are no views.

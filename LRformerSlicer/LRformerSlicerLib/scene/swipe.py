@@ -7,17 +7,25 @@ the view blends its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import slicer
 import vtk
+
+from LRformerSlicerLib.scene.line_drag import LineDrag
 
 LINE_COLOR = (1.0, 0.85, 0.2)
 
 
 class Swipe:
-    """Draws into the slice view that it is told, until it is hidden."""
+    """Draws into the slice view that it is told, until it is hidden.
 
-    def __init__(self) -> None:
+    onDragged(share): the user has moved the line with the mouse; whoever made the swipe then calls setShare.
+    """
+
+    def __init__(self, onDragged: Callable[[float], None]) -> None:
         self._share = 0.5
+        self._drag = LineDrag(self._linePlace, lambda x: onDragged(min(max(x / self._columns(), 0.0), 1.0)))
         self._view = None
         self._logic = None
         self._layer = None
@@ -52,10 +60,12 @@ class Swipe:
         for caller in (self._logic, self._layer, widget.mrmlSliceNode()):
             tag = caller.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.update())
             self._observations.append((caller, tag))
+        self._drag.start(self._view.interactor())
         self.update()
 
     def hide(self) -> None:
         """Leave nothing in the view."""
+        self._drag.stop()
         for caller, tag in self._observations:
             caller.RemoveObserver(tag)
         self._observations = []
@@ -88,7 +98,7 @@ class Swipe:
             self._blend.SetOpacity(1, composite.GetForegroundOpacity())
         self._mapper.SetInputConnection(self._blend.GetOutputPort())
         columns, rows, _depth = self._layer.GetSliceNode().GetDimensions()
-        left = min(max(round(self._share * columns), 0), columns - 1)
+        left = self._linePlace()
         # The mapper wants the part of the picture, and the actor where that part begins.
         self._mapper.SetCustomDisplayExtents((left, columns - 1, 0, rows - 1))
         self._actor.GetPositionCoordinate().SetCoordinateSystemToDisplay()
@@ -96,6 +106,13 @@ class Swipe:
         self._line.SetPoint1(left, 0, 0)
         self._line.SetPoint2(left, rows, 0)
         self._view.scheduleRender()
+
+    def _columns(self) -> int:
+        return self._layer.GetSliceNode().GetDimensions()[0]
+
+    def _linePlace(self) -> int:
+        """The first column of the restored volume's part."""
+        return min(max(round(self._share * self._columns()), 0), self._columns() - 1)
 
     def _renderer(self):
         return self._view.renderWindow().GetRenderers().GetFirstRenderer()
