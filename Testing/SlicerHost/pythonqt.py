@@ -17,9 +17,9 @@ from PySide6 import QtCore, QtGui, QtWidgets  # noqa: E402
 
 CLASSES = {
     QtCore: ("QFile", "QSettings", "QTimer", "QUrl"),
-    QtGui: ("QDesktopServices", "QIcon", "QKeySequence", "QShortcut"),
+    QtGui: ("QAction", "QDesktopServices", "QIcon", "QKeySequence", "QShortcut"),
     QtWidgets: (
-        *("QApplication", "QCheckBox", "QComboBox", "QLabel", "QLineEdit", "QProgressBar", "QPushButton"),
+        *("QApplication", "QCheckBox", "QComboBox", "QLabel", "QLineEdit", "QMenu", "QProgressBar", "QPushButton"),
         *("QSlider", "QDoubleSpinBox", "QSpinBox", "QTableWidget", "QTableWidgetItem", "QVBoxLayout", "QWidget"),
     ),
 }

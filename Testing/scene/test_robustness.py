@@ -114,11 +114,12 @@ def test_a_temporary_folder_that_cannot_be_written_is_said(chosen, monkeypatch, 
     assert "temporary folder" in chosen.ui.statusLabel.text
 
 
-def test_a_sample_that_cannot_be_loaded_is_said_in_one_sentence(panel, scene_state):
+@pytest.mark.parametrize("name", ["CTChest", "MRHead"])
+def test_a_sample_that_cannot_be_loaded_is_said_in_one_sentence(panel, scene_state, name):
     """Here there is no module Sample Data at all: that it loads the sample in Slicer is not proved by this."""
     before = scene_state()
-    panel.ui.sampleDataButton.click()
-    assert "CTChest could not be loaded" in panel.ui.statusLabel.text and panel.ui.statusLabel.text.endswith(".")
+    panel.input.sampleActions[name].trigger()
+    assert f"{name} could not be loaded" in panel.ui.statusLabel.text and panel.ui.statusLabel.text.endswith(".")
     assert scene_state() == before
 
 

@@ -1,11 +1,12 @@
 """Input: which volume, what it was taken for, and a sample for those who have none."""
 
+import qt
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.panel.choices import Task
 from LRformerSlicerLib.scene.recognition import recognise
-from LRformerSlicerLib.scene.sample_data import loadSampleVolume
+from LRformerSlicerLib.scene.sample_data import SAMPLE_NAMES, loadSampleVolume
 
 
 class InputChoice:
@@ -17,7 +18,13 @@ class InputChoice:
         self._onProblem = onProblem
         self._recognised = None
         self._isShowing = False
-        ui.sampleDataButton.connect("clicked(bool)", self.onSampleDataButton)
+        self._sampleMenu = qt.QMenu(ui.sampleDataButton)
+        self.sampleActions = {}
+        for name in SAMPLE_NAMES:
+            action = self._sampleMenu.addAction(name)
+            action.connect("triggered(bool)", self._slotFor(name))
+            self.sampleActions[name] = action
+        ui.sampleDataButton.setMenu(self._sampleMenu)
         ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onInputChanged)
 
     def show(self, volume) -> None:
@@ -53,11 +60,14 @@ class InputChoice:
         if not self._isShowing:
             self._onChosen(node)
 
-    def onSampleDataButton(self, checked=False) -> None:
-        """Load Slicer's own sample and choose it."""
+    def loadSample(self, name) -> None:
+        """Load Slicer's own sample of this name and choose it."""
         try:
-            volume = loadSampleVolume()
+            volume = loadSampleVolume(name)
         except UserError as error:
             self._onProblem(error.message)
             return
         self._ui.inputSelector.setCurrentNode(volume)
+
+    def _slotFor(self, name):
+        return lambda checked=False: self.loadSample(name)

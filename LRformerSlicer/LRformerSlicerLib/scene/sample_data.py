@@ -1,4 +1,4 @@
-"""Slicer's own sample volume, for a first try."""
+"""Slicer's own sample volumes, for a first try."""
 
 import logging
 
@@ -6,15 +6,16 @@ from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
 
-SAMPLE_NAME = "CTChest"
+SAMPLE_NAMES = ("CTChest", "MRHead")
+"""As Slicer's module Sample Data calls them."""
 
 
-def loadSampleVolume():
-    """The volume CTChest, downloaded by Slicer's module Sample Data when it is first asked for. Raises UserError."""
+def loadSampleVolume(name: str):
+    """The sample called `name`, downloaded by Slicer's module Sample Data when first asked for. Raises UserError."""
     try:
         import SampleData
 
-        volume = SampleData.SampleDataLogic().downloadSample(SAMPLE_NAME)
+        volume = SampleData.SampleDataLogic().downloadSample(name)
     except Exception as error:  # no such module, no internet, a proxy, a full disk: each raises its own
         logging.exception("The sample could not be loaded")
         volume, cause = None, error
@@ -24,6 +25,6 @@ def loadSampleVolume():
         raise UserError(
             _(
                 "The sample {name} could not be loaded: check the internet connection, or open a volume of your own."
-            ).format(name=SAMPLE_NAME)
+            ).format(name=name)
         ) from cause
     return volume
