@@ -18,6 +18,7 @@ from LRformerSlicerLib.training.clean_slices import CleanSlice
 from LRformerSlicerLib.training.pack import pack_jobs, write_pack
 from LRformerSlicerLib.training.pair_cache import fill_pair_cache, folder_jobs
 from LRformerSlicerLib.training.patches import PatchSampler, load_pairs, to_tensors
+from LRformerSlicerLib.training.process_group import ProcessShare
 from LRformerSlicerLib.training.task_choice import training_task
 from LRformerSlicerLib.training.trainer import Trainer, TrainingOptions
 
@@ -280,8 +281,8 @@ def test_starting_from_other_weights_takes_what_fits_and_says_what_does_not(pair
         )
 
 
-def train_command(*words):
-    command = [sys.executable, "-m", "LRformerSlicerLib", *(str(word) for word in words)]
+def train_command(*words, launcher=()):
+    command = [sys.executable, "-m", *launcher, "LRformerSlicerLib", *(str(word) for word in words)]
     folder = next(path for path in sys.path if (os.path.isdir(os.path.join(path, "LRformerSlicerLib"))))
     environment = {**os.environ, "PYTHONPATH": folder}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
@@ -354,3 +355,34 @@ def test_further_realisations_are_restored_to_a_coarser_grid_in_the_same_units()
     body = first.clean > 0.3 * first.clean.max()
     coarse_body = second.clean > 0.3 * second.clean.max()
     assert second.clean[coarse_body].mean() == pytest.approx(first.clean[body].mean(), rel=0.03)
+
+
+@pytest.mark.parametrize("processes", [2])
+def test_processes_under_torchrun_train_the_network_that_one_trains(scans, jobs_of, tmp_path, processes):
+    cache, weights = jobs_of("ct-denoise")[0].file.parent, []
+    for count in (1, processes):
+        out = tmp_path / f"{count}.safetensors"
+        launcher = ("torch.distributed.run", "--standalone", "--nproc-per-node", str(count), "-m") if count > 1 else ()
+        done = train_command(
+            "train", "--task", "ct-denoise", "--data", scans, "--out", out, "--cache", cache, *TINY,
+            "--batch-size", 2, launcher=launcher,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("wrote ") == 1, "only the first process writes"
+        weights.append(load_checkpoint(out, "ct-denoise").network.state_dict())
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=2e-4, msg=name)
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(pairs, tmp_path):
+    with pytest.raises(UserError, match="cannot be divided among 3 processes"):
+        Trainer(
+            training_task("ct-denoise"), SMALL, TrainingOptions(steps=2, batch_size=4), *pairs,
+            tmp_path / "x.state", torch.device("cpu"), share=ProcessShare(0, 3),
+        )  # fmt: skip
+
+
+def test_the_device_is_hardly_kept_waiting(pairs, tmp_path):
+    busy = trainer(pairs, tmp_path / "busy.state", steps=12)
+    busy.run()
+    assert 0.5 < busy.busy_share <= 1.0 and 0.0 < busy.seconds_waited < busy.seconds

@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..training.pack import pack_jobs
     from ..training.pair_cache import fill_pair_cache, folder_jobs
     from ..training.patches import load_pairs
+    from ..training.process_group import join_process_group
     from ..training.task_choice import training_task
     from ..training.trainer import Trainer, TrainingOptions
 
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if out.suffix != ".safetensors":
         raise UserError(f"The weights are written as .safetensors: end OUT in .safetensors, not {out.name}.")
     out.parent.mkdir(parents=True, exist_ok=True)
-    device = choose_device(arguments.device)
+    share, device = join_process_group(choose_device(arguments.device))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     cache = arguments.cache or out.with_suffix(".pairs")
@@ -71,7 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     jobs_of = pack_jobs if arguments.data.is_file() else folder_jobs
     jobs = jobs_of(task, arguments.data, cache, arguments.realisations)
-    training, validation = load_pairs(fill_pair_cache(jobs, arguments.processes))
+    if share.is_first:
+        fill_pair_cache(jobs, arguments.processes)
+    share.wait()
+    training, validation = load_pairs(sorted(job.file for job in jobs))
     if not training:
         raise UserError(f"All scans in {arguments.data} are of validation patients: add others to train on.")
     options = TrainingOptions(
@@ -82,13 +86,17 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
     )
     initial = read_weights(arguments.init) if arguments.init else None
-    trainer = Trainer(task, architecture, options, training, validation, out.with_suffix(".state"), device, initial)
+    state = out.with_suffix(".state")
+    trainer = Trainer(task, architecture, options, training, validation, state, device, initial, share)
     if trainer.untaken:
         logging.info("%d tensors start anew: %s", len(trainer.untaken), ", ".join(trainer.untaken))
     deadline = started + 3600 * arguments.hours if arguments.hours else math.inf
-    if not trainer.run(deadline):
+    is_done = trainer.run(deadline)
+    if is_done and share.is_first:
+        save_checkpoint(out, trainer.average, training_card(trainer, training, validation, arguments.init))
+        logging.info("wrote %s", out)
+    elif share.is_first:
         logging.info("stopped at step %d of %d; run the same command to go on", trainer.step, options.steps)
-        return 3
-    save_checkpoint(out, trainer.average, training_card(trainer, training, validation, arguments.init))
-    logging.info("wrote %s", out)
-    return 0
+    share.wait()
+    share.leave()
+    return 0 if is_done else 3

@@ -52,6 +52,7 @@ def training_card(trainer: Trainer, training: list[Pair], validation: list[Pair]
             "optimiser": "Adam",
             "precision": "bfloat16 autocast" if trainer.uses_bfloat16 else "float32",
             "seconds": round(trainer.seconds),
+            "device_busy_share": round(trainer.busy_share, 4),
             "device": str(trainer.device),
             "processor": platform.processor() or platform.machine(),
             "threads": torch.get_num_threads(),

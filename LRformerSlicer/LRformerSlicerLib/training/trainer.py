@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import csv
 import logging
 import math
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from torch.nn import functional
 from ..errors import UserError
 from ..network.lrformer import LRformerArchitecture
 from ..restoration.metrics import MetricSum
+from .curve import write_curve
 from .patches import Pair, PatchSampler, to_tensors
+from .process_group import ProcessShare
 from .training_task import TrainingTask
 
 
@@ -75,9 +77,10 @@ class Trainer:
         state_file: where the resumable state lives; training goes on from it where it exists.
         device: to train on.
         initial: tensors of another network to start from; those whose name and shape fit are taken.
+        share: this process's among several that train together; the batch is divided among them.
 
     Raises:
-        UserError: the state file belongs to another architecture or seed.
+        UserError: the state file belongs to another architecture or seed, or the batch cannot be divided.
     """
 
     def __init__(
@@ -90,7 +93,14 @@ class Trainer:
         state_file: Path,
         device: torch.device,
         initial: dict[str, torch.Tensor] | None = None,
+        share: ProcessShare | None = None,
     ) -> None:
+        self._share = share or ProcessShare()
+        if options.batch_size % self._share.count:
+            raise UserError(
+                f"A batch of {options.batch_size} patches cannot be divided among {self._share.count} processes: "
+                "choose a --batch-size that can."
+            )
         torch.manual_seed(options.seed)
         self.task, self.options, self.device, self._state_file = task, options, device, Path(state_file)
         network = architecture.build()
@@ -98,14 +108,23 @@ class Trainer:
         self.network = network.to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.step, self.seconds, self.history = 0, 0.0, []
+        self.seconds_waited, self._own_seconds = 0.0, 0.0
         self.uses_bfloat16 = device.type == "cuda" or (device.type == "cpu" and _has_bfloat16_matrix_unit())
         self._optimiser = torch.optim.Adam(self.network.parameters(), lr=options.learning_rate, betas=(0.9, 0.99))
         self._sampler = PatchSampler(
             task, training, options.patch_size, options.batch_size, options.prior_dropout, options.seed
         )
         self._validation = validation
+        self._next_batch: Future | None = None
+        self._batch_maker = ThreadPoolExecutor(1)
         if self._state_file.exists():
             self._resume()
+        self._replica = self._share.wrap(self.network, device)
+
+    @property
+    def busy_share(self) -> float:
+        """Share of this process's training time in which the device did not wait for patches."""
+        return 1.0 - self.seconds_waited / self._own_seconds if self._own_seconds else 1.0
 
     def _resume(self) -> None:
         state = torch.load(self._state_file, map_location=self.device, weights_only=True)
@@ -122,6 +141,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write the resumable state; a crash in the middle leaves the previous one."""
+        if not self._share.is_first:
+            return
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -148,13 +169,15 @@ class Trainer:
         options, losses = self.options, []
         while self.step < options.steps:
             started = time.monotonic()
-            if started > deadline:
+            if self._share.agree(started > deadline, self.device):
                 self.save()
                 return False
             losses.append(self.train_step())
             self.seconds += time.monotonic() - started
+            self._own_seconds += time.monotonic() - started
             if self.step % options.validate_every == 0 or self.step == options.steps:
-                self._record(float(np.mean(losses)))
+                if self._share.is_first:
+                    self._record(float(np.mean(losses)))
                 losses = []
             if self.step % options.save_every == 0 or self.step == options.steps:
                 self.save()
@@ -162,12 +185,12 @@ class Trainer:
 
     def train_step(self) -> float:
         """One optimiser step; the mean absolute error of its batch in network numbers."""
-        degraded, clean, prior = (tensor.to(self.device) for tensor in self._sampler.batch(self.step))
+        degraded, clean, prior = (self._share.of(tensor).to(self.device) for tensor in self._batch())
         for group in self._optimiser.param_groups:
             group["lr"] = self._learning_rate()
         self.network.train()
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.uses_bfloat16):
-            restored = self.network(degraded, prior)
+            restored = self._replica(degraded, prior)
         loss = functional.l1_loss(restored.float(), clean)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -181,6 +204,14 @@ class Trainer:
                 mean.lerp_(current, 1 - decay)
         return float(loss.detach())
 
+    def _batch(self) -> tuple[torch.Tensor, ...]:
+        """The step's patches; those of the next are cut while the device works on these."""
+        started = time.monotonic()
+        batch = self._next_batch.result() if self._next_batch else self._sampler.batch(self.step)
+        self.seconds_waited += time.monotonic() - started
+        self._next_batch = self._batch_maker.submit(self._sampler.batch, self.step + 1)
+        return batch
+
     def _record(self, loss: float) -> None:
         scores = self.validate()
         left = self.seconds / max(1, self.step) * (self.options.steps - self.step)
@@ -188,8 +219,8 @@ class Trainer:
         loss_cell = {f"l1_{unit}": round(units_per_number * loss, 4)}
         row = {"step": self.step, "seconds": round(self.seconds, 1), **loss_cell, **scores}
         self.history.append(row)
-        logging.info("%s, about %.0f min left", row, left / 60)
-        self._write_curve()
+        logging.info("%s, device busy %.1f %%, about %.0f min left", row, 100 * self.busy_share, left / 60)
+        write_curve(self.history, self._state_file.with_suffix(""), unit)
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
@@ -202,25 +233,3 @@ class Trainer:
             scores.add(restored[0, 0].float().cpu().numpy(), clean[0].numpy(), body)
         result = scores.result()
         return {"psnr_db": round(result["psnr_db"], 3), "ssim": round(result["ssim"], 4)} if self._validation else {}
-
-    def _write_curve(self) -> None:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-
-        stem = self._state_file.with_suffix("")
-        with stem.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(self.history[0]))
-            writer.writeheader()
-            writer.writerows(self.history)
-        figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-        steps = [row["step"] for row in self.history]
-        unit, _ = self.task.loss_unit
-        left.plot(steps, [row[f"l1_{unit}"] for row in self.history])
-        left.set(xlabel="step", ylabel=f"training L1 / {unit}")
-        if "psnr_db" in self.history[0]:
-            right.plot(steps, [row["psnr_db"] for row in self.history])
-            right.set(xlabel="step", ylabel="validation PSNR / dB")
-        figure.savefig(stem.with_suffix(".png"), dpi=100)
-        pyplot.close(figure)
