@@ -63,7 +63,7 @@ def save_panels(rows: Sequence[Sequence[Panel]], title: str, path: Path, aspect:
     """Write rows of slices side by side as PNG; ``aspect`` is the height of a pixel over its width."""
     columns = max(len(row) for row in rows)
     heights = [PANEL_INCHES * row[0].pixels.shape[0] / row[0].pixels.shape[1] * aspect for row in rows]
-    extra = [0.85 if any(panel.label for panel in row) else 0.5 for row in rows]
+    extra = [0.95 if any(panel.label for panel in row) else 0.5 for row in rows]
     figure = new_figure(columns * PANEL_INCHES + 0.4, sum(heights) + sum(extra) + 0.4, title)
     shares = [height + more for height, more in zip(heights, extra, strict=True)]
     axes = figure.subplots(len(rows), columns, squeeze=False, height_ratios=shares)

@@ -44,8 +44,9 @@ def labelled_lesions(
     """Contrast, CNR and RMSE of the labelled structure of ``data/test`` that is of the task's modality.
 
     Returns:
-        {"scan", "structure", "slices", "reference_contrast", "reference_cnr", "methods": by method {"recovery",
-        "cnr", "rmse", "noise_sd"}}, means over slices; contrast and RMSE in the unit of the task's window.
+        {"scan", "structure", "slices", "reference_contrast", "reference_cnr", "reference_noise_sd", "methods": by
+        method {"recovery", "contrast", "contrast_per_slice", "cnr", "rmse", "noise_sd"}}, means over slices; contrasts
+        and RMSE in the unit of the task's window.
 
     Raises:
         UserError: the scan or its label is missing.
@@ -86,10 +87,12 @@ def labelled_lesions(
 def _scores(shown: list[np.ndarray], truth: np.ndarray, marked: np.ndarray, rings: list, reference: list) -> dict:
     found = [_contrast(*one) for one in zip(shown, marked, rings, strict=True)]
     squares = np.concatenate([np.square(a[m] - b[m]) for a, b, m in zip(shown, truth, marked, strict=True)])
-    recovery = [here[0] / there[0] for here, there in zip(found, reference, strict=True)]
+    contrasts, true = ([contrast for contrast, _, _ in ones] for ones in (found, reference))
     return {
-        "recovery": round(float(np.mean(recovery)), 4),
-        "recovery_per_slice": [round(float(one), 4) for one in recovery],
+        # Of sums: in a slice whose contrast is next to nothing, a ratio of its own would say nothing.
+        "recovery": round(float(np.sum(contrasts) / np.sum(true)), 4),
+        "contrast": round(float(np.mean(contrasts)), 4),
+        "contrast_per_slice": [round(one, 4) for one in contrasts],
         "cnr": round(float(np.mean([cnr for _, cnr, _ in found])), 3),
         "rmse": round(float(np.sqrt(squares.mean())), 4),
         "noise_sd": round(float(np.mean([sd for _, _, sd in found])), 4),

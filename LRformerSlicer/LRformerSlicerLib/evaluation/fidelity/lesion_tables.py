@@ -14,7 +14,7 @@ BAR_FROM_MM = 5.0
 
 def lesion_lines(result: dict, pictures: str = "pictures") -> Iterator[str]:
     """Markdown of what :func:`.lesions.evaluate_lesions` found; ``pictures`` is the folder relative to docs/."""
-    unit = "HU" if result["unit"] == "HU" else "of the foreground's range"
+    unit = "HU" if result["unit"] == "HU" else "shares of the foreground's range"
     yield f"### Inserted lesions: {result['task']}, {result['degradation']}"
     yield ""
     yield (
@@ -112,16 +112,17 @@ def _labelled_table(found: dict, unit: str) -> Iterator[str]:
     yield f"### Labelled: {found['structure']} of {found['scan']}, {found['slices']} slices"
     yield ""
     yield (
-        f"Structure minus ring (2 to 6 mm outside it) in the reference: {found['reference_contrast']:.3g} {unit}, CNR "
-        f"{found['reference_cnr']:.2f}, SD inside {found['reference_noise_sd']:.3g}. The reference's own noise is part "
-        "of the RMSE."
+        f"Contrast: structure minus ring (2 to 6 mm outside it{', soft tissue alone' if unit == 'HU' else ''}), in "
+        f"{unit}; {found['reference_contrast']:.3g} in the reference, CNR {found['reference_cnr']:.2f}, SD inside "
+        f"{found['reference_noise_sd']:.3g}. Recovery: sum of contrasts over the reference's. The reference's own "
+        "noise is part of the RMSE."
     )
     yield ""
-    yield f"| method | contrast recovery | CNR | RMSE inside, {unit} | SD inside |"
-    yield "|---|---|---|---|---|"
+    yield "| method | contrast | recovery | CNR | RMSE inside | SD inside |"
+    yield "|---|---|---|---|---|---|"
     for method, row in found["methods"].items():
         yield (
-            f"| {_bold(method)} | {row['recovery']:.3f} | {row['cnr']:.2f} | {row['rmse']:.3g} "
+            f"| {_bold(method)} | {row['contrast']:.3g} | {row['recovery']:.3f} | {row['cnr']:.2f} | {row['rmse']:.3g} "
             f"| {row['noise_sd']:.3g} |"
         )
     yield ""

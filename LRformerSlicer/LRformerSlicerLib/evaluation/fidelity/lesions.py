@@ -73,7 +73,9 @@ def evaluate_lesions(
         studies, images, degradation = _mr(Path(data), restorer, options, task, peers, layouts, most_slices)
     methods = judge(studies, images)
     names = [f"lesions-{task.name}.png", f"lesion-detection-{task.name}.png"]
-    lesion_picture(studies[0], {name: versions[0][-1] for name, versions in images.items()}, task, pictures / names[0])
+    shown = max(range(len(studies)), key=lambda place: len(studies[place].layouts[-1]))
+    last = {name: versions[shown][-1] for name, versions in images.items()}
+    lesion_picture(studies[shown], last, task, pictures / names[0])
     detection_figure(methods, task, pictures / names[1])
     return {
         "task": task.name,

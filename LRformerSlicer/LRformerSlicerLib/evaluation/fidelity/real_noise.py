@@ -18,6 +18,7 @@ from ..classical_denoisers import ClassicalDenoiser
 from ..quality import OURS, bootstrap_interval
 from .figures import Panel, save_panels
 from .real_noise_tables import real_noise_lines
+from .reliability_figures import LARGEST_DISCREPANCY
 from .residual_anatomy import flat_patches, lost_detail, noise_like, patch_noise, residual_at_edges
 
 __all__ = ["REAL_SCANS", "RealScan", "evaluate_real_noise", "real_noise_lines"]
@@ -210,7 +211,13 @@ def _picture(scan: RealScan, slices: list[RestoredSlice], modality: str, path: P
                     Panel("as scanned", one.given[part], (low, high), label),
                     Panel("restored", one.restored[part], (low, high), label),
                     Panel("restored - as scanned", residual[part], (-reach, reach), unit, "RdBu_r"),
-                    Panel("prior uncertainty D", one.discrepancy[part], (0.0, 2 / 3), "share of pairs", "inferno"),
+                    Panel(
+                        "prior uncertainty D",
+                        one.discrepancy[part],
+                        (0.0, LARGEST_DISCREPANCY),
+                        "share of pairs",
+                        "inferno",
+                    ),
                 ]
             )
     save_panels(rows, f"Real noise: {', '.join(one.name for one in shown)}", path, shown[0].aspect)

@@ -130,7 +130,7 @@ def maps_of(one: Sample, models: dict[str, ExpectedErrorModel]) -> dict[str, np.
         "prior U = (C + D) / 2": (one.consistency + one.discrepancy) / 2,
         "prior C (consistency)": one.consistency,
         DISCREPANCY: one.discrepancy,
-        "|restored - degraded| of the pixel": np.abs(one.restored - one.original),
+        "change of the pixel itself": np.abs(one.restored - one.original),
         "local change": features["change"],
         "local gradient of the restored slice": features["gradient"],
     }

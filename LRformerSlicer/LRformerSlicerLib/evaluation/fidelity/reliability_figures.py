@@ -12,6 +12,7 @@ from .reliability_measures import SHARES_LEFT_OUT
 from .reliability_samples import Sample
 
 ERROR_PERCENTILE = 99.0
+LARGEST_DISCREPANCY = 2 / 3  # of four samples, two against two: four pairs of six disagree
 
 
 def sparsification_figure(judged: dict[str, dict], task: Task, path: Path) -> None:
@@ -59,6 +60,6 @@ def reliability_maps(one: Sample, maps: dict[str, np.ndarray], task: Task, path:
         if name.startswith("expected"):
             panels.append(Panel(name, inside * factor, reach, f"expected |error|, {unit}", "inferno"))
         else:
-            panels.append(Panel(name, inside, (0.0, max(float(inside.max()), 1e-6)), "share of pairs", "inferno"))
+            panels.append(Panel(name, inside, (0.0, LARGEST_DISCREPANCY), "share of pairs", "inferno"))
     aspect = one.pixel_size_mm[0] / one.pixel_size_mm[1]
     save_panels([panels[:3], panels[3:]], f"Where the error is, {one.name}", path, aspect)
