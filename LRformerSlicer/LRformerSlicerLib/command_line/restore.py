@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strength", type=float, default=1.0, metavar="0..1", help="share of the change to take (1)")
     parser.add_argument("--prior-out", type=Path, metavar="FILE", help="write the prior, U = (C + D) / 2")
     parser.add_argument("--difference-out", type=Path, metavar="FILE", help="write restored minus input")
+    parser.add_argument(
+        "--expected-error-out", type=Path, metavar="FILE", help="write how far off it may be, in its unit"
+    )
     parser.add_argument("--reference", type=Path, metavar="FILE", help="a clean volume: adds PSNR, SSIM, RMSE")
     add_progress_argument(parser)
     folders = parser.add_argument_group("folders", "IN may be a folder of volumes and OUT a folder for all results.")
@@ -75,9 +78,10 @@ def _restore_one(arguments: argparse.Namespace, options: RestorationOptions, rep
         "consistency": arguments.consistency_out,
         "uncertainty": arguments.uncertainty_out,
         "difference": arguments.difference_out,
+        "expected_error": arguments.expected_error_out,
     }
     maps = {name: path for name, path in maps.items() if path is not None}
-    if arguments.prior == "none" and (unmade := maps.keys() - {"difference"}):
+    if arguments.prior == "none" and (unmade := maps.keys() - {"difference", "expected_error"}):
         raise UserError(f"Without a prior there is no {sorted(unmade)[0]} map to write: choose a --prior.")
     sources = (arguments.input, arguments.reference, arguments.model, arguments.medsam_checkpoint)
     check_outputs(

@@ -13,7 +13,15 @@ from ..restoration.options import Progress, RestorationOptions, check_options
 from .common import Reporter
 
 FAILED, INTERRUPTED = 1, 130
-_OF_ONE_VOLUME = ("prior_out", "consistency_out", "uncertainty_out", "difference_out", "report", "reference")
+_OF_ONE_VOLUME = (
+    "prior_out",
+    "consistency_out",
+    "uncertainty_out",
+    "difference_out",
+    "expected_error_out",
+    "report",
+    "reference",
+)
 
 
 def is_wanted(arguments: argparse.Namespace) -> bool:

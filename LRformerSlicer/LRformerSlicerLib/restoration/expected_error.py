@@ -71,6 +71,13 @@ class ExpectedErrorModel:
         return np.exp(logarithm).astype(np.float32)
 
 
+def error_model_of(card: dict) -> ExpectedErrorModel | None:
+    """The model in a model card, if it holds one that needs no second pass of the network."""
+    found = card.get("expected_error")
+    model = ExpectedErrorModel.from_dict(found) if found else None
+    return None if model is not None and model.wants_flip else model
+
+
 def error_features(
     original: np.ndarray,
     restored: np.ndarray,

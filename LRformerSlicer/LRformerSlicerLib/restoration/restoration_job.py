@@ -7,6 +7,7 @@ import torch
 
 from ..degradation.mr.resolution import with_measured_centre
 from ..errors import UserError
+from .expected_error import error_model_of
 from .intensity import to_voxel_type, value_limits
 from .metrics import noise_sd
 from .models import ModelStore, shipped_model
@@ -45,6 +46,7 @@ class RestorationJob(PriorJob):
                 "choose another model."
             )
         self.loaded = loaded
+        self.error_model = error_model_of(loaded.card)
         self.network = TiledNetwork(network, self.device, self.warn)
         self.context = network.context
         self.limits = value_limits(self.modality, volume.dtype, volume.lowest, volume.highest)
@@ -68,6 +70,7 @@ class RestorationJob(PriorJob):
             task=self.task,
             intensity=self.intensity,
             mask_of=self.mask_of,
+            error_model=self.error_model,
         )
 
     def _use(self, batch: list[int], pixels: list, masks: list, consistency: np.ndarray, discrepancy: np.ndarray):

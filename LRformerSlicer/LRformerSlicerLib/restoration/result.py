@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import UserError
+from .expected_error import ExpectedErrorModel, error_features
 from .intensity import Intensity
 from .metrics import MetricSum
 from .super_resolution import interpolate_slice, place_on_grid, resized_grid
@@ -85,6 +86,8 @@ class RestorationResult(PriorResult):
     task: Task = field(kw_only=True)
     intensity: Intensity = field(kw_only=True)
     mask_of: MaskOf = field(repr=False, kw_only=True)
+    error_model: ExpectedErrorModel | None = field(default=None, kw_only=True)
+    """Of the weights, where their card holds one."""
 
     @property
     def restored(self) -> sitk.Image:
@@ -107,6 +110,26 @@ class RestorationResult(PriorResult):
         for place, (before, after) in enumerate(self._pairs()):
             target[place] = _change(before, after)
         return self._image(difference, self.task.scale)
+
+    @property
+    def expected_error(self) -> sitk.Image:
+        """How far the restored values are expected to be off, float32 in their unit; 0 outside the body.
+
+        Meant for restorations at full strength.  Raises UserError where the weights' card says nothing of it.
+        """
+        if self.error_model is None:
+            raise UserError("The card of these weights holds no expected error: choose other weights for that map.")
+        expected = np.zeros(self.restored_array.shape, dtype=np.float32)
+        target = self.volume.plane.view(expected)
+        pixel_size_mm = tuple(step / self.task.scale for step in self.volume.pixel_size_mm)
+        for place, pair in enumerate(self._pairs()):
+            original, restored = (fill_non_finite(one)[0] for one in pair)
+            body = self.mask_of(original)
+            features = error_features(
+                self.intensity.normalise(original), self.intensity.normalise(restored), body, pixel_size_mm
+            )
+            target[place] = np.where(body, self.error_model.expected(features) * abs(self.intensity.unit), 0.0)
+        return self._image(expected, self.task.scale)
 
     def compare(self, reference: sitk.Image) -> dict:
         """PSNR, SSIM and RMSE before and after against a reference, in the task's window inside the body.

@@ -1,0 +1,67 @@
+"""The map of the expected error: made with the weights whose card holds its formula, in the scan's units."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LRformerSlicerLib.network.checkpoint import load_checkpoint, save_checkpoint
+from LRformerSlicerLib.prior.foreground import body_mask
+from LRformerSlicerLib.restoration.engine import RestorationOptions, Restorer
+from LRformerSlicerLib.restoration.expected_error import FLIP_FEATURE, FLOOR, error_model_of
+
+CHANGE_ONLY = {"factor": 2.0, "exponents": {"change": 1.0}}
+
+
+@pytest.fixture
+def telling(checkpoints, tmp_path):
+    """Gives a checkpoint of a task whose card says that the error is twice the change nearby."""
+
+    def make(task):
+        network = load_checkpoint(checkpoints[task]).network
+        path = tmp_path / f"{task}.safetensors"
+        save_checkpoint(path, network, {"name": "telling", "task": task, "expected_error": CHANGE_ONLY})
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("task", ["ct-denoise", "mr-sr2"])
+def test_the_map_lies_on_the_restored_grid_in_its_unit(telling, ct_image, mr_image, task):
+    image = ct_image if task == "ct-denoise" else mr_image
+    result = Restorer().restore(image, RestorationOptions(task=task, model=telling(task), prior="none", device="cpu"))
+    expected = result.expected_error
+    assert expected.GetSize() == result.restored.GetSize() and expected.GetPixelID() == sitk.sitkFloat32
+    np.testing.assert_allclose(expected.GetOrigin(), result.restored.GetOrigin())
+    values, change = (sitk.GetArrayFromImage(one) for one in (expected, result.difference))
+    pixels = sitk.GetArrayFromImage(result.restored)
+    body = np.stack([body_mask(one.astype(np.float32), result.task.modality) for one in pixels])
+    inside = body & (values > 0)
+    assert inside.sum() > 0.9 * body.sum()
+    # Twice the RMS of the change nearby, and twice the floor: their means over the body agree.
+    unit = abs(result.intensity.unit)
+    rms = np.sqrt(np.mean(change[inside] ** 2))
+    assert 0.5 * rms < values[inside].mean() / 2 - FLOOR * unit < 1.3 * rms
+    outside = np.zeros(values.shape, dtype=bool)
+    outside[:, :2] = True
+    assert not values[outside].any()
+
+
+def test_the_command_writes_it_and_says_where_the_card_has_none(telling, checkpoints, ct_image, lrformer, tmp_path):
+    source, out, error = tmp_path / "in.nrrd", tmp_path / "out.nrrd", tmp_path / "error.nrrd"
+    sitk.WriteImage(ct_image, str(source))
+    words = ("restore", source, out, "--prior", "none", "--device", "cpu", "--expected-error-out", error)
+    code, _, complaint = lrformer(*words, "--model", checkpoints["ct-denoise"])
+    assert code == 2 and "holds no expected error" in complaint
+    assert not out.exists() and not error.exists()
+    code, _, complaint = lrformer(*words, "--model", telling("ct-denoise"))
+    assert (code, complaint) == (0, "")
+    assert sitk.ReadImage(str(error)).GetSize() == ct_image.GetSize()
+
+
+def test_a_model_that_wants_a_second_pass_is_not_taken_for_one_that_does_not():
+    assert error_model_of({}) is None
+    assert error_model_of({"expected_error": CHANGE_ONLY}).factor == 2.0
+    wants = {"factor": 1.0, "exponents": {"change": 0.5, FLIP_FEATURE: 0.5}}
+    assert error_model_of({"expected_error": wants}) is None
+    with pytest.raises(KeyError, match="no such figure"):
+        error_model_of({"expected_error": {"factor": 1.0, "exponents": {"colour": 1.0}}})
