@@ -147,19 +147,31 @@ class ctkCollapsibleButton(ConnectsBySignature, QtWidgets.QWidget):
         self._title.setObjectName("")
         self._title.setStyleSheet("text-align: left; padding: 3px;")
         self._title.clicked.connect(lambda *_: self._setCollapsed(not self._isCollapsed))
-        self._isCollapsed = False
+        self._isCollapsed = self._isForcing = False
         self._words = ""
         self.setContentsMargins(0, self._title.sizeHint().height() + 2, 0, 0)
 
     def resizeEvent(self, event):
         self._title.setGeometry(0, 0, self.width, self._title.sizeHint().height())
 
+    def childEvent(self, event):
+        if event.added():
+            event.child().installEventFilter(self)
+
+    def eventFilter(self, child, event):
+        kinds = {QtCore.QEvent.Type.ShowToParent: True, QtCore.QEvent.Type.HideToParent: False}
+        if event.type() in kinds and not self._isForcing:
+            child.setProperty("visibilityToParent", kinds[event.type()])
+        return False
+
     def _setCollapsed(self, isCollapsed):
         self._isCollapsed = bool(isCollapsed)
         self._showTitle()
+        self._isForcing = True
         for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly):
             if child is not self._title:
-                child.setVisible(not self._isCollapsed)
+                child.setVisible(not self._isCollapsed and child.property("visibilityToParent") is not False)
+        self._isForcing = False
         self.setMaximumHeight(self._title.sizeHint().height() + 2 if self._isCollapsed else 16777215)
         self.contentsCollapsed.emit(self._isCollapsed)
 
