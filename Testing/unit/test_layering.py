@@ -126,7 +126,10 @@ def files_of_slicers_process() -> list[Path]:
         *(LIBRARY / "scene").glob("*.py"),
         *(LIBRARY / "panel").glob("*.py"),
         # What these import of the engine decides by numbers alone.
-        *(LIBRARY / "restoration" / f"{name}.py" for name in ("options", "intensity", "slicing", "tasks")),
+        *(
+            LIBRARY / "restoration" / f"{name}.py"
+            for name in ("options", "intensity", "slicing", "tasks", "dicom_output", "dicom_voxels")
+        ),
         MODULE_FOLDER / "LRformerSlicer.py",
     ]
 

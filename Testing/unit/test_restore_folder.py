@@ -217,7 +217,9 @@ class TestRefusals:
         refused("holds no volume", tmp_path / "out", source=tmp_path / "empty")
         refused("There is no folder", tmp_path / "out", "--jobs", "1", source=tmp_path / "nowhere")
         refused("There is no folder", tmp_path / "nowhere" / "out")
-        refused("is a file", scans / "notes.txt", "--jobs", "1")
+        refused("is for folders", scans / "notes.txt", "--jobs", "1")
+        refused("--format is for folders", tmp_path / "out.nii.gz", "--format", "dicom")
+        refused("--jobs is for folders", tmp_path / "out.nrrd", "--jobs", "2", source=scans / "a.nii.gz")
 
     def test_results_that_would_be_written_over_each_other_or_over_an_input(self, refused, tmp_path, scans, ct_image):
         refused("written over", scans)

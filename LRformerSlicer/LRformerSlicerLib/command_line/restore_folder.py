@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -25,10 +26,18 @@ _OF_ONE_VOLUME = (
 
 
 def is_wanted(arguments: argparse.Namespace) -> bool:
-    """Whether OUT is a folder: one that exists or has no suffix, for a folder IN; or any, with --format."""
-    if arguments.format is not None or arguments.scheduler is not None or arguments.jobs is not None:
-        return True
+    """Whether OUT is a folder: one that exists or has no suffix, for a folder IN; or any, with an option for folders.
+
+    Raises UserError where such an option is given and OUT is a file.
+    """
     output = arguments.output
+    for name in ("format", "jobs", "scheduler"):
+        if getattr(arguments, name) is not None:
+            from ..restoration.folder import suffix_of
+
+            if output.is_file() or (suffix_of(output.name) and not output.is_dir()):
+                raise UserError(f"--{name} is for folders: let OUT be a folder, or leave --{name} out.")
+            return True
     return arguments.input.is_dir() and (output.is_dir() or not output.suffix)
 
 
@@ -85,6 +94,7 @@ class _Work:
         self._asked = {
             **{name: str(value) if isinstance(value, Path) else value for name, value in self._options.items()},
             "roi_lps_mm": list(options.roi_lps_mm) if options.roi_lps_mm else None,
+            "medsam_sha256": _sha256(options.medsam_checkpoint) if options.medsam_checkpoint else None,
             "format": form,
             "version": __version__,
         }
@@ -110,21 +120,20 @@ class _Work:
         before = len(volumes) - len(tasks)
         if before:
             self._reporter.say(f"{before} of {len(volumes)} volumes were finished before.")
-        for name, answer in self._answers(tasks):
-            outcomes[name] = self._keep(name, answer)
-            done = sum(outcome["outcome"] != "not begun" for outcome in outcomes.values())
-            self._tell(name, outcomes[name], done, len(volumes))
+        self._reporter(Progress("volumes", before, len(volumes), None))
+        with contextlib.closing(self._answers(tasks)) as answers:
+            for name, answer in answers:
+                outcomes[name] = self._keep(name, answer)
+                done = sum(outcome["outcome"] != "not begun" for outcome in outcomes.values())
+                self._tell(name, outcomes[name], done, len(volumes))
         return outcomes
 
     def _is_finished(self, name: str) -> bool:
         """The record says so, and the model file is still the one that made it."""
         if not self._record.is_finished(name, self._sources[name], self._asked):
             return False
-        from ..restoration.models import MODELS_FOLDER
-
         entry = self._record.entries[name]
-        path = self._options["model"] or MODELS_FOLDER / f"{entry['task']}.safetensors"
-        return _sha256(path) == entry["model_sha256"]
+        return _sha256(Path(entry["model_file"])) == entry["model_sha256"]
 
     def _answers(self, tasks: list[dict]):
         if not tasks:
@@ -153,6 +162,7 @@ class _Work:
                 "task_reason": report["task_reason"],
                 "model": report["model"]["name"],
                 "model_sha256": report["model"]["sha256"],
+                "model_file": report["model"]["file"],
                 "prior": report["prior"]["backbone"],
                 "device": report["device_at_end"],
                 "noise_sd": report["noise_sd"],

@@ -88,6 +88,9 @@ class BatchPart:
 
     def _start(self, place: int) -> None:
         self._say(place, _("starting"))
+        if self._queued[place] in self._ids:
+            table = self._ui.batchTable
+            table.scrollToItem(table.item(self._ids.index(self._queued[place]), 0))
         volume = slicer.mrmlScene.GetNodeByID(self._queued[place])
         if volume is None:
             raise UserError(_("The volume was deleted meanwhile: load it again, then restore it."))
@@ -163,6 +166,7 @@ class BatchPart:
         finally:
             self._isFilling = False
         self._ids = ids
+        table.resizeColumnToContents(0)
         self._showOutcomes()
 
     def _showOutcomes(self) -> None:
@@ -198,4 +202,4 @@ class BatchPart:
         ui, count = self._ui, len(self._checkedIds())
         ui.batchButton.enabled = count > 0 and not self._logic.busy and not self.isRunning
         ui.batchButton.text = _("Restore {count} volumes").format(count=count) if count != 1 else _("Restore 1 volume")
-        ui.batchTable.enabled = ui.batchGroupSelector.enabled = not self.isRunning
+        ui.batchGroupSelector.enabled = not self.isRunning
