@@ -108,8 +108,9 @@ def test_edge_widths_are_those_of_the_blur(judged):
 def test_lost_and_false_lesions_are_counted(judged):
     for observer in detection.OBSERVERS:
         for row in judged[OURS]["kinds"]:
-            assert row[observer]["detected"] == 1.0 and row[observer]["lost_against"][INPUT] == 0
-        lost = sum(row[observer]["lost_against"][OURS] for row in judged["erasing"]["kinds"])
+            assert row[observer]["detected"] == 1.0 and row[observer]["lost_against"][INPUT]["all"] == 0
+        lost = sum(row[observer]["lost_against"][OURS]["all"] for row in judged["erasing"]["kinds"])
+        assert lost == sum(row[observer]["lost_against"][OURS]["seen_clean"] for row in judged["erasing"]["kinds"])
         seen = sum(round(row[observer]["detected"] * row["lesions"]) for row in judged["erasing"]["kinds"])
         lesions = sum(row["lesions"] for row in judged["erasing"]["kinds"])
         assert lost + seen == lesions and seen < 0.25 * lesions

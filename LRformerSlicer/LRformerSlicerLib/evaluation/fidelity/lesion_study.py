@@ -205,12 +205,16 @@ def _kind_row(diameter: float, contrast: float, looks: list[Seen], others: dict[
         row[observer] = {
             "detected": round(float(np.mean(found)), 3),
             "detected_interval": [round(bound, 3) for bound in bootstrap_interval([float(one) for one in found])],
-            "lost_against": {
-                name: sum(there.detected[observer] and not here for here, there in zip(found, other, strict=True))
-                for name, other in others.items()
-            },
+            "lost_against": {name: _lost(observer, looks, other, others) for name, other in others.items()},
         }
     return row
+
+
+def _lost(observer: str, here: list[Seen], there: list[Seen], others: dict[str, list[Seen]]) -> dict[str, int]:
+    """Lesions seen there and not here: in all, and those that the clean slice shows, so that chance is no loss."""
+    lost = [other.detected[observer] and not one.detected[observer] for one, other in zip(here, there, strict=True)]
+    clean = [one.detected[observer] for one in others.get(CLEAN, here)]
+    return {"all": sum(lost), "seen_clean": sum(one and shown for one, shown in zip(lost, clean, strict=True))}
 
 
 def _size_row(

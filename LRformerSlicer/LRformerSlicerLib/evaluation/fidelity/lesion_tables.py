@@ -93,9 +93,12 @@ def _size_table(result: dict, unit: str) -> Iterator[str]:
 
 
 def _lost_table(result: dict) -> Iterator[str]:
-    yield f"Lesions that one image shows and the other does not, of {result['lesions']}:"
+    yield (
+        f"Lesions that one image shows and the other does not, of {result['lesions']}; after the stroke, those among "
+        "them that the clean reference shows, too (the others may have been chance):"
+    )
     yield ""
-    yield f"| compared with | seen there, lost by {OURS} (NPW, CHO) | seen by {OURS}, lost there (NPW, CHO) |"
+    yield f"| compared with | seen there, lost by {OURS}: NPW; CHO | seen by {OURS}, lost there: NPW; CHO |"
     yield "|---|---|---|"
     for other in result["methods"]:
         if other != OURS:
@@ -105,7 +108,11 @@ def _lost_table(result: dict) -> Iterator[str]:
 
 def _lost(result: dict, here: str, there: str) -> str:
     kinds = result["methods"][here]["kinds"]
-    return ", ".join(str(sum(row[observer]["lost_against"][there] for row in kinds)) for observer in ("NPW", "CHO"))
+    cells = []
+    for observer in ("NPW", "CHO"):
+        lost = [row[observer]["lost_against"][there] for row in kinds]
+        cells.append(f"{sum(one['all'] for one in lost)} / {sum(one['seen_clean'] for one in lost)}")
+    return "; ".join(cells)
 
 
 def _labelled_table(found: dict, unit: str) -> Iterator[str]:
