@@ -15,13 +15,22 @@ from ...restoration.engine import RestorationOptions, Restorer
 from ...restoration.metrics import noise_sd
 from ...restoration.models import choose_device, shipped_model
 from ...restoration.tasks import task_named
-from ..classical_denoisers import ClassicalDenoiser, further_candidates, required_candidates
+from ..classical_denoisers import (
+    ClassicalDenoiser,
+    curvature_anisotropic_diffusion,
+    further_candidates,
+    gaussian,
+    required_candidates,
+    total_variation,
+)
 from ..ct_quality import evaluate_ct, load_slices, restore_slice
+from ..fidelity.kspace_file import evaluate_kspace_file, kspace_file_lines
 from ..fidelity.lesions import evaluate_lesions, lesion_lines
+from ..fidelity.real_noise import evaluate_real_noise, real_noise_lines
 from ..fidelity.reliability import evaluate_reliability, reliability_lines
 from ..mr_quality import evaluate_mr
-from ..noise_told_denoisers import noise_told_candidates
-from ..quality import score
+from ..noise_told_denoisers import noise_told_candidates, non_local_means
+from ..quality import JudgedSlice, score
 from .quality_pictures import quality_picture
 from .quality_tables import budget_lines, full_dose_lines, quality_lines, shipped_prior_lines
 
@@ -121,8 +130,6 @@ def _full_dose(options: BenchmarkOptions, _: Path) -> dict:
 
 
 def _liver(data: Path) -> Iterator[tuple]:
-    from ..quality import JudgedSlice
-
     file = Path(data) / "test" / "ct_liver_dcmqi.nii.gz"
     if file.exists():
         volume = sitk.ReadImage(str(file))
@@ -134,9 +141,6 @@ def _liver(data: Path) -> Iterator[tuple]:
 
 def _lesions(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
     def measure(options: BenchmarkOptions, pictures: Path) -> dict:
-        from ..classical_denoisers import total_variation
-        from ..noise_told_denoisers import non_local_means
-
         peers = (total_variation(0.03, CT_UNIT), non_local_means(1.3, 5, 7)) if task == "ct-denoise" else ()
         return evaluate_lesions(options.data, pictures, _options(task, options), peers)
 
@@ -145,6 +149,15 @@ def _lesions(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
 
 def _reliability(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
     return lambda options, pictures: evaluate_reliability(options.data, pictures, _options(task, options))
+
+
+def _real_noise(options: BenchmarkOptions, pictures: Path) -> dict:
+    peers = (gaussian(1.0), curvature_anisotropic_diffusion(10, 3.0))
+    return evaluate_real_noise(options.data, pictures, RestorationOptions(device=options.device), peers)
+
+
+def _raw_kspace(options: BenchmarkOptions, pictures: Path) -> dict:
+    return evaluate_kspace_file(options.data, pictures, RestorationOptions(device=options.device))
 
 
 def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
@@ -198,6 +211,8 @@ PARTS = {
     "lesions-mr-sr2": Part("Lesions in MR super-resolution x2", _lesions("mr-sr2"), lesion_lines),
     "reliability-ct-denoise": Part("Reliability in CT", _reliability("ct-denoise"), reliability_lines),
     "reliability-mr-artifact": Part("Reliability in MR artifacts", _reliability("mr-artifact"), reliability_lines),
+    "real-noise": Part("Real noise", _real_noise, real_noise_lines),
+    "raw-kspace": Part("Raw k-space", _raw_kspace, kspace_file_lines),
     "priors": Part("Other priors for the shipped weights", _shipped_priors, shipped_prior_lines),
     "networks": Part("Networks trained for the same time", _same_budget("networks"), budget_lines),
     "ablations": Part("Ablations", _same_budget("ablations"), budget_lines),
