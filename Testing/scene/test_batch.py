@@ -127,7 +127,7 @@ def test_a_study_can_be_chosen_and_a_volume_deleted_meanwhile_is_said(batch, add
 
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     add_ct(name="Old")
-    volumes = [add_ct(name="New 1", slices=40), add_ct(name="New 2")]
+    volumes = [add_ct(name="New 1"), add_ct(name="New 2")]
     study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Follow-up")
     for volume in volumes:
         hierarchy.SetItemParent(hierarchy.GetItemByDataNode(volume), study)
