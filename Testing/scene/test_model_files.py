@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 import range_server
+from LRformerSlicerLib.errors import UserError
 
 CONTENT = bytes(range(256)) * 4096 * 4  # 4 MiB
 
@@ -44,7 +45,8 @@ def test_a_download_ends_with_the_file_that_restore_then_uses(panel, files, fold
     from LRformerSlicerLib.panel.choices import Prior
 
     panel._parameterNode.prior = Prior.MEDSAM
-    assert "medsam_checkpoint" not in optionsOf(panel._parameterNode)
+    with pytest.raises(UserError, match="click Download in Advanced"):
+        optionsOf(panel._parameterNode)
     panel.ui.downloadMedsamButton.click()
     assert panel.ui.downloadMedsamButton.text == "Cancel" and panel.ui.downloadBar.visible
     process = psutil.Process(files._client.pid)
@@ -142,6 +144,17 @@ def test_the_folder_outlives_the_panel(host, panel, files, folder):
     second = host.openModule(EXTENSION_FOLDER / "LRformerSlicer.py")
     assert second.ui.modelFolderLineEdit.text == str(folder)
     host.closeModule(second)
+
+
+def test_restore_with_medsam_and_without_its_file_says_what_to_do(panel, files, add_ct, scene_state):
+    from LRformerSlicerLib.panel.choices import Prior
+
+    panel.ui.inputSelector.setCurrentNode(add_ct())
+    panel._parameterNode.prior = Prior.MEDSAM
+    before = scene_state()
+    panel.ui.restoreButton.click()
+    assert not panel.logic.busy and "click Download in Advanced" in panel.ui.statusLabel.text
+    assert scene_state() == before
 
 
 def test_restore_defaults_keeps_the_folder(panel, files, folder):

@@ -63,8 +63,10 @@ def test_deleting_the_input_during_a_run_ends_it_at_once(chosen, wait_for, scene
 def test_choosing_another_volume_is_not_possible_during_a_run(chosen, wait_for):
     tree = start_and_wait(chosen, wait_for)
     assert not chosen.ui.inputSelector.enabled and not chosen.ui.previewButton.enabled
+    assert not chosen.ui.deviceSelector.enabled and not chosen.ui.restoreDefaultsButton.enabled
+    assert chosen.ui.downloadMedsamButton.enabled and chosen.ui.advancedSection.enabled
     chosen.ui.restoreButton.click()
-    assert chosen.ui.inputSelector.enabled and chosen.ui.previewButton.enabled
+    assert chosen.ui.inputSelector.enabled and chosen.ui.previewButton.enabled and chosen.ui.deviceSelector.enabled
     assert not any(process.is_running() for process in tree)
 
 

@@ -3,6 +3,7 @@
 import qt
 from slicer.i18n import tr as _
 
+from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.panel.choices import Device, Prior
 from LRformerSlicerLib.panel.model_files import ModelFiles, downloadedMedsam
 
@@ -57,10 +58,17 @@ class Advanced:
 
 
 def optionsOf(parameters) -> dict:
-    """The fields of restoration.options.RestorationOptions in which this section differs from its defaults."""
+    """The fields of restoration.options.RestorationOptions in which this section differs from its defaults.
+
+    Raises UserError where MedSAM is chosen and its file is nowhere.
+    """
     medsam = parameters.medsamCheckpoint.strip()
     if not medsam and parameters.prior is Prior.MEDSAM:
         medsam = downloadedMedsam()
+        if not medsam:
+            raise UserError(
+                _("The prior network MedSAM needs its file: click Download in Advanced, or choose one that you have.")
+            )
     values = {
         "prior": parameters.prior.value if parameters.prior is not DEFAULTS["prior"] else None,
         "samples": parameters.samples if parameters.samples != DEFAULTS["samples"] else None,

@@ -14,6 +14,13 @@ from LRformerSlicerLib.panel.region import regionOptions
 from LRformerSlicerLib.scene.recognition import acquisitionSliceAt
 from LRformerSlicerLib.scene.views import activeSliceNode, hasViews, rasCenter
 
+LOCKED_DURING_RUN = (
+    *("inputSelector", "sampleDataButton", "taskSelector", "regionSection", "deviceSelector", "priorSelector"),
+    *("samplesSpinBox", "seedSpinBox", "medsamLineEdit", "chooseMedsamButton", "modelLineEdit", "chooseModelButton"),
+    "restoreDefaultsButton",
+)
+"""What the run was started with. A download goes on meanwhile, and can be cancelled."""
+
 
 class RunControl:
     """Starts and cancels jobs of the Logic and shows what it says of them.
@@ -50,8 +57,8 @@ class RunControl:
         ui.previewButton.enabled = not busy and isRestorable and hasViews()
         ui.previewButton.text = _("Hide preview") if self._comparison.preview.isShown else _("Preview this slice")
         ui.progressBar.visible = busy
-        for widget in (ui.inputSelector, ui.sampleDataButton, ui.taskSelector, ui.regionSection, ui.advancedSection):
-            widget.enabled = not busy
+        for name in LOCKED_DURING_RUN:
+            getattr(ui, name).enabled = not busy
 
     def onRestoreButton(self, checked=False) -> None:
         """Restore, or Cancel while it runs."""

@@ -23,7 +23,7 @@ def default_folder() -> Path:
 def check_folder(folder: Path) -> None:
     """Raises UserError for a folder that must not or cannot hold downloaded weights."""
     folder = Path(folder).resolve()
-    if folder.is_relative_to(EXTENSION_FOLDER) or EXTENSION_FOLDER.is_relative_to(folder):
+    if folder.is_relative_to(EXTENSION_FOLDER):
         raise UserError(
             "This folder belongs to the extension with its shipped weights: choose one of your own, outside of it."
         )
