@@ -108,9 +108,16 @@ def start(checkpoints):
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT, start_new_session=True,
         )  # fmt: skip
         runs.append(run)
-        line = run.stdout.readline()
-        assert line.startswith("1/3 1.nrrd: ct-denoise"), line
-        time.sleep(0.5)  # into the middle of the next volume
+        if "json" in options:
+            lines = []
+            while '"stage": "2.nrrd: restore"' not in (line := run.stdout.readline()):
+                assert line, lines
+                lines.append(line)
+            assert any('"event": "volume", "name": "1.nrrd", "outcome": "restored"' in line for line in lines), lines
+        else:
+            line = run.stdout.readline()
+            assert line.startswith("1/3 1.nrrd: ct-denoise"), line
+            time.sleep(0.5)  # into the middle of the next volume
         return run, psutil.Process(run.pid).children(recursive=True)
 
     yield begin
@@ -166,7 +173,7 @@ def test_ctrl_c_leaves_no_process_and_keeps_what_is_done(long_scans, tmp_path, s
 @pytest.mark.skipif(os.name == "nt", reason="there are no signals on Windows")
 def test_a_process_that_dies_fails_its_volume_only(long_scans, tmp_path, start):
     out = tmp_path / "out"
-    run, processes = start(long_scans, out)
+    run, processes = start(long_scans, out, "--progress", "json")
     shutil.copyfile(long_scans / "1.nrrd", long_scans / "3.nrrd")
     worker = max(processes, key=lambda process: process.memory_info().rss)
     worker.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import pkgutil
@@ -16,7 +17,8 @@ import psutil
 
 from .. import __version__
 from ..errors import UserError
-from ..restoration.folder_task import restore_one
+from ..restoration.folder_task import PROGRESS_INTERVAL_S, PROGRESS_TOPIC, restore_one
+from ..restoration.options import Progress, ProgressCallback, ignore
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -81,30 +83,41 @@ def cluster_at(address: str) -> Iterator[Client]:
 
 
 def restored(
-    client: Client, tasks: list[dict], options: Mapping, threads: int | None, at_once: int
+    client: Client,
+    tasks: list[dict],
+    options: Mapping,
+    threads: int | None,
+    at_once: int,
+    progress: ProgressCallback = ignore,
 ) -> Iterator[Answer]:
-    """The answer to each task (its name, and what restore_one gives) as it comes, `at_once` at a time."""
-    from distributed import as_completed
+    """The answer to each task (its name, and what restore_one gives) as it comes, `at_once` at a time.
 
+    Meanwhile `progress` hears once a second how far the volume is that was heard of last.
+    """
+    from distributed import TimeoutError as WaitedEnough
+    from distributed import wait
+
+    heard: list[dict] = []
+    client.subscribe_topic(PROGRESS_TOPIC, lambda event: heard.append(event[1]))
     names: dict[object, str] = {}
     waiting = iter(tasks)
-
-    def submit() -> object | None:
-        task = next(waiting, None)
-        if task is None:
-            return None
-        future = client.submit(restore_one, task, dict(options), threads, pure=False, retries=0)
-        names[future] = task["name"]
-        return future
-
-    first = [future for future in (submit() for _ in range(at_once)) if future is not None]
-    done = as_completed(first)
-    for future in done:
-        name = names.pop(future)
-        yield name, _answer(future)
-        following = submit()
-        if following is not None:
-            done.add(following)
+    while True:
+        for task in itertools.islice(waiting, at_once - len(names)):
+            future = client.submit(restore_one, task, dict(options), threads, pure=False, retries=0)
+            names[future] = task["name"]
+        if not names:
+            return
+        try:
+            done, _ = wait(list(names), timeout=PROGRESS_INTERVAL_S, return_when="FIRST_COMPLETED")
+        except WaitedEnough:
+            done = ()
+        for future in done:
+            yield names.pop(future), _answer(future)
+        if heard and heard[-1]["name"] in names.values():
+            latest = heard[-1]
+            stage = f"{latest['name']}: {latest['stage']}"
+            progress(Progress(stage, latest["done"], latest["total"], latest["seconds_left"]))
+        heard.clear()
 
 
 def _answer(future) -> dict:

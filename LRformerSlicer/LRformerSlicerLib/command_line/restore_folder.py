@@ -143,11 +143,11 @@ class _Work:
         if self._arguments.scheduler:
             with cluster_at(self._arguments.scheduler) as client:
                 at_once = self._arguments.jobs or len(client.scheduler_info(n_workers=-1)["workers"])
-                yield from restored(client, tasks, self._options, None, at_once)
+                yield from restored(client, tasks, self._options, None, at_once, self._reporter)
         else:
             jobs = min(self._arguments.jobs or 1, len(tasks))
             with local_processes(jobs) as client:
-                yield from restored(client, tasks, self._options, threads_for(jobs), jobs)
+                yield from restored(client, tasks, self._options, threads_for(jobs), jobs, self._reporter)
 
     def _keep(self, name: str, answer: dict) -> dict:
         entry = {"outcome": answer["outcome"], "seconds": answer["seconds"]}
@@ -182,6 +182,9 @@ class _Work:
             self._reporter.say(f"{done}/{total} {name}: {outcome['task']}, {outcome['seconds']:.1f} s")
             for warning in outcome["warnings"]:
                 self._reporter.warn(f"{name}: {warning}")
+        if self._arguments.progress == "json":
+            told = {key: outcome[key] for key in ("outcome", "task", "seconds", "sentence") if key in outcome}
+            self._reporter.event("volume", name=name, **told)
         self._reporter(Progress("volumes", done, total, None))
 
 

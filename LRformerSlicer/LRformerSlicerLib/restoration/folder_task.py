@@ -9,10 +9,14 @@ import os
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import UserError
-from .options import RestorationOptions
+from .options import Progress, RestorationOptions
+
+PROGRESS_TOPIC = "lrformer-progress"
+PROGRESS_INTERVAL_S = 1.0
 
 _one_at_a_time = threading.Lock()
 _restorer = None
@@ -74,9 +78,27 @@ def _restore(task: dict, options: RestorationOptions, threads: int | None) -> di
         check_source(files)
     elif not task["is_dicom"]:
         check_outputs([*files], [(output, small_like(image))], [], image.GetNumberOfPixels())
-    result = _restorer.restore(image, options)
+    result = _restorer.restore(image, options, _teller(task["name"]))
     written = _write(result, files, output, task["as_dicom"])
     return {"report": result.report, "files": {str(path): os.stat(path).st_size for path in written}}
+
+
+def _teller(name: str) -> Callable[[Progress], None]:
+    """A progress callback that lets whoever waits for this process hear of it, at most once in PROGRESS_INTERVAL_S."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    last_s = 0.0
+
+    def tell(progress: Progress) -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        if progress.total and now_s - last_s >= PROGRESS_INTERVAL_S:
+            last_s = now_s
+            steps = {"done": progress.done, "total": progress.total, "seconds_left": progress.seconds_left}
+            worker.log_event(PROGRESS_TOPIC, {"name": name, "stage": progress.stage, **steps})
+
+    return tell
 
 
 def _write(result, files: tuple[Path, ...], output: Path, as_dicom: bool) -> list[Path]:
