@@ -90,6 +90,7 @@ class Host:
         slicer.modules = types.SimpleNamespace(
             # Not the logic of the scene: Slicer's own one wants colour files that only the application has.
             colors=types.SimpleNamespace(logic=slicer.vtkSlicerColorLogic),
+            sequences=types.SimpleNamespace(logic=lambda: self._logics["Sequences"]),
         )
         slicer.util.mainWindow = lambda verbose=True: slicer.app.mainWindow
         for name, module in (

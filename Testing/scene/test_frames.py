@@ -22,7 +22,7 @@ def cine(scene, add_ct):
             sequence.SetDataNodeAtValue(frame, str(second))
         browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Cine browser")
         browser.AddProxyNode(frame, sequence, False)
-        slicer.app.applicationLogic().GetModuleLogic("Sequences").UpdateProxyNodesFromSequences(browser)
+        slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
         return frame, sequence, browser
 
     return make
@@ -32,7 +32,7 @@ def show_frame(browser, number):
     import slicer
 
     browser.SetSelectedItemNumber(number)
-    slicer.app.applicationLogic().GetModuleLogic("Sequences").UpdateProxyNodesFromSequences(browser)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
 
 
 def test_the_choice_shows_only_for_a_frame_of_a_sequence(panel, cine, add_ct):

@@ -184,14 +184,20 @@ def test_a_process_that_dies_fails_its_volume_only(long_scans, tmp_path, start):
     assert "Its process ended by itself" in entries(out)["2.nrrd"]["sentence"]
 
 
-def test_a_cluster_elsewhere_restores(scans, tmp_path, checkpoints, lrformer):
+def test_a_cluster_elsewhere_restores(scans, tmp_path, checkpoints, lrformer, monkeypatch):
     from distributed import LocalCluster
+
+    from LRformerSlicerLib.command_line import cluster as cluster_module
 
     (scans / "b.nii.gz").unlink()
     with LocalCluster(n_workers=1, threads_per_worker=4, processes=True, dashboard_address=None) as cluster:
         words = folder_command(scans, tmp_path / "out", checkpoints["ct-denoise"], "--scheduler",
                                cluster.scheduler_address)[3:]  # fmt: skip
         code, printed, complaint = lrformer(*words)
+        # Another version there is found before any work, not by its results.
+        monkeypatch.setattr(cluster_module, "__version__", "999")
+        refusal = lrformer(*words, "--strength", "0.5")
+    assert refusal[0] == 2 and "and this is 999: install the same version there." in refusal[2]
     assert code == 0, printed + complaint
     assert "2 restored; " in printed and (tmp_path / "out" / "ward 2" / "c.nrrd").exists()
 

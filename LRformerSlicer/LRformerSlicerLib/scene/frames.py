@@ -92,7 +92,7 @@ class FrameSeries:
         sequence = scene.AddNode(self._restored)
         self._browser.AddSynchronizedSequenceNode(sequence)
         # Slicer's logic makes the proxy when its timer comes round; here it is needed at once.
-        slicer.app.applicationLogic().GetModuleLogic("Sequences").UpdateProxyNodesFromSequences(self._browser)
+        slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(self._browser)
         proxy = self._browser.GetProxyNode(sequence)
         proxy.SetName(name)
         proxy.SetAndObserveTransformNodeID(self._proxy.GetTransformNodeID())
