@@ -47,7 +47,7 @@ def evaluate_reliability(
     options: RestorationOptions,
     dose: float = 0.25,
     kernel: str = "standard",
-    train_slices: int | None = 8,
+    train_slices: int | None = None,
     test_slices: int | None = None,
     prior_samples_of: int = 2,
 ) -> dict:
