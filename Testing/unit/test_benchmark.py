@@ -9,6 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.evaluation.benchmark.model_cards import write_model_cards
 from LRformerSlicerLib.evaluation.benchmark.parts import PARTS, BenchmarkOptions
 from LRformerSlicerLib.evaluation.benchmark.peer_networks import PEER_NAMES, PeerArchitecture
 from LRformerSlicerLib.evaluation.benchmark.prior_variants import PRIOR_VARIANTS, with_prior_variant
@@ -19,6 +20,7 @@ from LRformerSlicerLib.evaluation.classical_denoisers import gradient_anisotropi
 from LRformerSlicerLib.evaluation.noise_told_denoisers import bm3d_spectrum, bm3d_white, non_local_means
 from LRformerSlicerLib.evaluation.quality import OURS, Answer, JudgedSlice, best_settings, compare
 from LRformerSlicerLib.network.lrformer import LRformerArchitecture
+from LRformerSlicerLib.restoration.models import MODELS_FOLDER
 from LRformerSlicerLib.training.patches import Pair
 
 WINDOW = (-160.0, 240.0)
@@ -166,6 +168,18 @@ def test_the_document_holds_what_was_measured_and_says_what_was_not(tmp_path):
     worst = np.argmin(result["methods"][OURS]["per_slice_psnr_db"])
     assert f"worst slice: slice-{worst}" in text
     assert "(benchmark/ct-denoise-25.png)" in text and (folder / "ct-denoise-25.png").stat().st_size > 20000
+
+
+def test_every_shipped_card_can_be_read(tmp_path):
+    cards = [json.loads(file.read_text()) for file in sorted(MODELS_FOLDER.glob("*.json"))]
+    text = write_model_cards(tmp_path).read_text()
+    assert text.count("\n## ") == len(cards) >= 1
+    for card in cards:
+        assert card["sha256"] in text and card["intended_use"] in text
+        assert all(limit in text for limit in card["limits"])
+        assert all(one["collection"] in text for one in card["data"])
+        for title, result in card["scores"].items():
+            assert title in text and f"{result['methods']['LRformer']['psnr_db']:.2f} [" in text
 
 
 def test_parts_without_scans_are_left_out_with_a_reason_and_unknown_ones_refused(tmp_path):

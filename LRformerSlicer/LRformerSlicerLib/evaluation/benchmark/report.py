@@ -13,6 +13,7 @@ import torch
 
 from ...errors import UserError
 from ...restoration.models import choose_device, device_name
+from .model_cards import write_model_cards
 from .parts import PARTS, BenchmarkOptions
 
 DOCUMENT, FIGURES, PICTURES = "BENCHMARK.md", "benchmark", "benchmark"
@@ -58,7 +59,10 @@ def run_parts(names: Iterable[str], options: BenchmarkOptions, docs: Path) -> li
 
 
 def write_document(docs: Path) -> None:
-    """``docs/BENCHMARK.md`` of the figures in ``docs/benchmark``; what has none says how to get it."""
+    """``docs/BENCHMARK.md`` of the figures in ``docs/benchmark``, and the page of the model cards.
+
+    A part without figures says how to get them.
+    """
     folder, lines = Path(docs) / FIGURES, list(_preface())
     for name, part in PARTS.items():
         lines += ["", f"## {part.title}", ""]
@@ -71,6 +75,7 @@ def write_document(docs: Path) -> None:
         lines.append(f"`--parts {name}`: {record['seconds']} s, {record['device']}, torch {record['torch']}.")
     text = "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
     (Path(docs) / DOCUMENT).write_text(text, encoding="utf-8")
+    write_model_cards(docs)
 
 
 def _preface() -> Iterable[str]:
@@ -78,4 +83,5 @@ def _preface() -> Iterable[str]:
     yield ""
     yield "This page is written by `lrformer benchmark quality --data DATA` (`--parts NAME ...` for some of it); every"
     yield "figure below is from the run that the line at the end of its section names. DATA is a folder of train/ and"
-    yield "test/ with real scans; seeds are fixed; filters are set to their best on train/, never on test/."
+    yield "test/ with real scans; seeds are fixed; filters are set to their best on train/, never on test/. The weights"
+    yield "themselves: [MODEL_CARDS.md](MODEL_CARDS.md)."
