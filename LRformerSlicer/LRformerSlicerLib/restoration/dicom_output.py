@@ -73,18 +73,16 @@ def files_by_slice(files: tuple[Path, ...], image: sitk.Image) -> tuple[Path, ..
 
     Raises UserError where they are not its slices: another number, or cut in another direction.
     """
-    headers = [(_header(file), file) for file in files]
     direction = np.array(image.GetDirection()).reshape(3, 3)
     orientation = direction[:, :2].T.ravel()
-    if len(files) != image.GetSize()[2] or not all(
-        np.allclose([float(one) for one in header.ImageOrientationPatient], orientation, atol=_DIRECTION_TOLERANCE)
-        for header, _ in headers
-    ):
+    placed = []
+    for file in files:
+        header = _header(file)
+        there, place = header.get("ImageOrientationPatient"), header.get("ImagePositionPatient")
+        if there and place and np.allclose([float(one) for one in there], orientation, atol=_DIRECTION_TOLERANCE):
+            placed.append((float(np.dot(direction[:, 2], [float(one) for one in place])), file))
+    if not len(placed) == len(files) == image.GetSize()[2]:
         raise UserError("The volume is not made of its source's slices: choose another format, such as .nii.gz.")
-    placed = [
-        (float(np.dot(direction[:, 2], [float(one) for one in header.ImagePositionPatient])), file)
-        for header, file in headers
-    ]
     return tuple(file for _, file in sorted(placed))
 
 
@@ -193,9 +191,10 @@ def _set_voxels(dataset: Dataset, source: Dataset, stored: np.ndarray, voxels: S
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
     dataset.PixelRepresentation = int(is_signed)
     # CT always has a rescale; MR images have none unless their values need one.
-    if dataset.Modality == "CT" or not voxels.is_identity:
+    is_ct = _CLASSIC_IMAGES[source.SOPClassUID].startswith("CT")
+    if is_ct or not voxels.is_identity:
         dataset.RescaleSlope, dataset.RescaleIntercept = voxels.slope, voxels.intercept
-        dataset.RescaleType = source.get("RescaleType") or ("HU" if dataset.Modality == "CT" else "US")
+        dataset.RescaleType = source.get("RescaleType") or ("HU" if is_ct else "US")
     if "PixelPaddingValue" in dataset:
         _set_padding(dataset, source, voxels)
     dataset.add_new("PixelData", "OW", stored.astype(stored.dtype.newbyteorder("<")).tobytes())
