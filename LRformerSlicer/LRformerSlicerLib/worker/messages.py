@@ -24,8 +24,8 @@ KINDS = ("restore", "preview", "prior", "download", "ping", "shutdown")
 JOB_KINDS = ("restore", "preview", "prior")
 """Those of them that read an image and write images."""
 
-OUTPUT_NAMES = ("restored", "prior", "consistency", "uncertainty", "difference")
-"""The images a job can write."""
+OUTPUT_NAMES = ("restored", "prior", "consistency", "uncertainty", "difference", "expected_error")
+"""The images a job can write; the last one only where the weights' card says how to make it."""
 
 DOWNLOAD_OUTPUT = "weights"
 """What a download writes."""
