@@ -71,7 +71,7 @@ class LRformerSlicerParameterNode:
     """What the user sets for one volume, and what its last restoration made; saved with the scene.
 
     strength, swipePosition and overlayOpacity are percentages, overlayThreshold is a value of the map, report is JSON.
-    The names of the Volume parameters with results are those of the worker's outputs.
+    The names of the Volume parameters with results follow the worker's outputs (panel.choices.resultParameter).
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
@@ -99,6 +99,7 @@ class LRformerSlicerParameterNode:
     consistencyVolume: slicer.vtkMRMLScalarVolumeNode
     uncertaintyVolume: slicer.vtkMRMLScalarVolumeNode
     differenceVolume: slicer.vtkMRMLScalarVolumeNode
+    expectedErrorVolume: slicer.vtkMRMLScalarVolumeNode
     report: str = ""
 
 
@@ -366,8 +367,8 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
         if job.kind == "preview":
             self.onPreview(nodes["preview"], report)
             return
-        if "difference" in nodes:
-            nodes["difference"].SetAttribute("LRformerSlicer.Unit", report.get("change", {}).get("unit", ""))
+        for name in nodes.keys() & {"difference", "expected_error"}:
+            nodes[name].SetAttribute("LRformerSlicer.Unit", report.get("change", {}).get("unit", ""))
         describeSeries(nodes["restored"], job.inputNode, report)
         if self.showsResults:
             selection = slicer.app.applicationLogic().GetSelectionNode()

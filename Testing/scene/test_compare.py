@@ -232,7 +232,34 @@ def test_the_overlay_has_a_legend_and_leaves_zero_transparent(restored):
     assert slicer.modules.colors.logic().GetColorLegendDisplayNode(node) is None
 
 
+def test_the_expected_error_is_drawn_in_the_scans_unit(restored):
+    import slicer
+
+    node = parameters_of(restored).expectedErrorVolume
+    assert slicer.util.arrayFromVolume(node).max() > 0
+    restored.ui.overlaySelector.currentIndex = 4
+    assert restored.ui.overlaySelector.currentText.startswith("Expected error")
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
+    assert legend.GetTitleText() == "Expected error (HU)"
+    display = node.GetDisplayNode()
+    restored.ui.thresholdSlider.value = 0.5
+    assert display.GetLowerThreshold() == pytest.approx(0.5 * display.GetWindowLevelMax())
+    assert composite_of("LRformerOriginal").GetForegroundVolumeID() == node.GetID()
+    restored.ui.overlaySelector.currentIndex = 0
+    assert slicer.modules.colors.logic().GetColorLegendDisplayNode(node) is None
+
+
+def test_a_map_of_an_earlier_run_does_not_stay(restored, wait_for):
+    """Other weights may not tell the expected error: then there is none, instead of the one before."""
+    parameters = parameters_of(restored)
+    restored.run.keepResult(parameters.inputVolume, {"restored": parameters.restoredVolume}, {})
+    assert parameters.expectedErrorVolume is None and parameters.priorVolume is None
+    assert parameters.restoredVolume is not None
+
+
 def test_an_empty_map_cannot_be_chosen(restored):
+    parameters_of(restored).expectedErrorVolume = None  # as from weights whose card does not tell it
+    restored.updatePanel()
     assert not restored.ui.overlaySelector.enabled  # this run used no prior network
     give_prior_values(restored)
     assert restored.ui.overlaySelector.enabled

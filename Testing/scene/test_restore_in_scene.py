@@ -11,7 +11,7 @@ import pytest
 from LRformerSlicerLib.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RESULTS = {"restored", "prior", "uncertainty", "consistency", "difference"}
+RESULTS = {"restored", "prior", "uncertainty", "consistency", "difference", "expected_error"}
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ class OverlayMap(enum.Enum):
     PRIOR = "prior"
     CONSISTENCY = "consistency"
     UNCERTAINTY = "uncertainty"
+    EXPECTED_ERROR = "expected_error"
 
     def label(self):
         """Text in the panel's list."""
@@ -100,12 +101,20 @@ class OverlayMap(enum.Enum):
             OverlayMap.PRIOR: _("Prior U: where structures are"),
             OverlayMap.CONSISTENCY: _("Consistency C: where the model is sure"),
             OverlayMap.UNCERTAINTY: _("Uncertainty D: where it is not"),
+            OverlayMap.EXPECTED_ERROR: _("Expected error: how far off values may be"),
         }[self]
 
     def legend(self):
-        """Title of the colour legend; the maps are shares from 0 to 1 and have no unit."""
+        """Title of the colour legend; all but the expected error are shares from 0 to 1 and have no unit."""
         return {
             OverlayMap.PRIOR: _("Prior U"),
             OverlayMap.CONSISTENCY: _("Consistency C"),
             OverlayMap.UNCERTAINTY: _("Uncertainty D"),
+            OverlayMap.EXPECTED_ERROR: _("Expected error"),
         }[self]
+
+
+def resultParameter(name):
+    """The parameter that holds the result called `name`: "expected_error" is in expectedErrorVolume."""
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others) + "Volume"

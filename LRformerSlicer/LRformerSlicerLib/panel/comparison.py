@@ -4,7 +4,7 @@ import qt
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
-from LRformerSlicerLib.panel.choices import CompareMode, OverlayMap
+from LRformerSlicerLib.panel.choices import CompareMode, OverlayMap, resultParameter
 from LRformerSlicerLib.scene.compare_views import CompareViews, Mode
 from LRformerSlicerLib.scene.overlay import Overlay, hideLegend, showDifference
 from LRformerSlicerLib.scene.preview import PreviewLayer
@@ -134,7 +134,9 @@ class Comparison:
         else:
             node, choice, opacity, threshold, isContour = wanted
             nodes = self._views.overlaySliceNodes() or sliceNodes()
-            self._overlay.show(node, choice.legend(), nodes, opacity, threshold, isContour)
+            unit = node.GetAttribute("LRformerSlicer.Unit")
+            title = f"{choice.legend()} ({unit})" if unit else choice.legend()
+            self._overlay.show(node, title, nodes, opacity, threshold, isContour)
         self._drawn = wanted
         self._views.refreshSwipe()
 
@@ -154,9 +156,7 @@ class Comparison:
         self._ui.flickNowButton.visible = mode is CompareMode.FLICKER
         self._shortcut.setEnabled(mode is CompareMode.FLICKER)
         self._showWhich()
-        prior = parameters.priorVolume if parameters is not None else None
-        # Without a prior network the maps are zero everywhere: there is nothing to draw.
-        hasMap = hasViews() and prior is not None and prior.GetImageData().GetScalarRange()[1] > 0
+        hasMap = hasViews() and parameters is not None and _hasMap(parameters)
         isDrawn = hasMap and parameters.overlayMap is not OverlayMap.NONE
         self._ui.overlaySelector.enabled = hasMap
         for widget in (self._ui.opacitySlider, self._ui.thresholdSlider, self._ui.contourCheckBox):
@@ -177,12 +177,20 @@ def _comparisonOf(parameters):
     return (parameters.compareMode, *nodes, parameters.orientation)
 
 
+def _hasMap(parameters):
+    """Whether a map holds something; without a prior network those of the prior are zero everywhere."""
+    maps = (parameters.priorVolume, parameters.expectedErrorVolume)
+    return any(node is not None and node.GetImageData().GetScalarRange()[1] > 0 for node in maps)
+
+
 def _overlayOf(parameters):
     if parameters is None or parameters.overlayMap is OverlayMap.NONE:
         return None
     choice = parameters.overlayMap
-    node = getattr(parameters, f"{choice.value}Volume")
+    node = getattr(parameters, resultParameter(choice.value))
     if node is None or node.GetImageData() is None:
         return None
     opacity, threshold = parameters.overlayOpacity / 100, parameters.overlayThreshold
+    if choice is OverlayMap.EXPECTED_ERROR:  # in the scan's unit: the slider means a share of the legend's upper end
+        threshold *= node.GetDisplayNode().GetWindowLevelMax()
     return node, choice, opacity, threshold, parameters.overlayContour

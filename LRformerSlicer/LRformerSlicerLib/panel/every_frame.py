@@ -4,10 +4,12 @@ import slicer
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.panel.advanced import optionsOf
+from LRformerSlicerLib.panel.choices import resultParameter
 from LRformerSlicerLib.panel.messages import progressText
 from LRformerSlicerLib.panel.region import regionOptions
 from LRformerSlicerLib.panel.restoration_queue import RestorationQueue
 from LRformerSlicerLib.scene.frames import FrameSeries, frameCount
+from LRformerSlicerLib.scene.restoration_job import RESULTS
 
 
 class EveryFrame:
@@ -93,8 +95,8 @@ class EveryFrame:
         proxy = frames.finish()
         with slicer.util.NodeModify(self._parameters.parameterNode):
             self._run.chooseFirstView(self._parameters)
-            for name in ("prior", "consistency", "uncertainty", "difference"):
-                setattr(self._parameters, f"{name}Volume", None)
+            for name in RESULTS["restore"]:
+                setattr(self._parameters, resultParameter(name), None)
             self._parameters.report = ""
             self._parameters.restoredVolume = proxy
         self._onChanged()

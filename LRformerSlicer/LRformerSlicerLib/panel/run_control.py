@@ -8,10 +8,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.panel.advanced import optionsOf
-from LRformerSlicerLib.panel.choices import CompareMode
+from LRformerSlicerLib.panel.choices import CompareMode, resultParameter
 from LRformerSlicerLib.panel.messages import finishedText, progressText, userMessage
 from LRformerSlicerLib.panel.region import regionOptions
 from LRformerSlicerLib.scene.recognition import acquisitionSliceAt
+from LRformerSlicerLib.scene.restoration_job import RESULTS
 from LRformerSlicerLib.scene.views import activeSliceNode, hasViews, rasCenter
 
 LOCKED_DURING_RUN = (
@@ -134,8 +135,8 @@ class RunControl:
         parameters = self._logic.parameterNodeOf(inputVolume, makeCurrent=False)
         with slicer.util.NodeModify(parameters.parameterNode):
             self.chooseFirstView(parameters)
-            for name, node in nodes.items():
-                setattr(parameters, f"{name}Volume", node)
+            for name in RESULTS["restore"]:  # what this run did not make must not stay from the one before
+                setattr(parameters, resultParameter(name), nodes.get(name))
             parameters.report = json.dumps(report)
             parameters.strength = 100.0
 

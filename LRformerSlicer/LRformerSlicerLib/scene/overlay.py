@@ -13,6 +13,7 @@ from LRformerSlicerLib.scene.views import ViewContents, compositeNode, removeWit
 
 LEGEND_LABELS = 5
 LEGEND_FORMAT = "%.2f"
+COARSE_LEGEND_FORMAT = "%.0f"
 LEGEND_SIZE = (0.07, 0.26)
 LEGEND_POSITION = (0.985, 0.03)
 """Shares of the view: small, and at its lower right edge, where little of the patient is covered."""
@@ -34,7 +35,7 @@ class Overlay:
     def show(self, mapNode, title: str, nodes, opacity: float, threshold: float, isContour: bool) -> None:
         """Draw `mapNode`, or its outline where it exceeds the threshold, over the views of the slice `nodes`.
 
-        opacity: 0 to 1; threshold: values below it (0 to 1) stay transparent; title: of the colour legend.
+        opacity: 0 to 1; threshold: values below it stay transparent; title: of the colour legend.
         """
         if self._before is None or set(self._before.nodeIds) != {node.GetID() for node in nodes}:
             self.hide()
@@ -125,7 +126,8 @@ def showLegend(volumeNode, title: str, nodes) -> None:
     legend.SetSize(*LEGEND_SIZE)
     legend.SetPosition(*LEGEND_POSITION)
     legend.SetViewNodeIDs([node.GetID() for node in nodes])
-    legend.SetLabelFormat(LEGEND_FORMAT)
+    upper = volumeNode.GetDisplayNode().GetWindowLevelMax()
+    legend.SetLabelFormat(LEGEND_FORMAT if upper < 10 else COARSE_LEGEND_FORMAT)
     legend.SetVisibility(True)
 
 
@@ -143,6 +145,6 @@ def showDifference(differenceNode, unit: str, nodes) -> None:
     half = max(abs(display.GetWindowLevelMin()), abs(display.GetWindowLevelMax()))
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(-half, half)
-    legend_format = "%.0f" if half >= 10 else "%.2g"
+    legend_format = COARSE_LEGEND_FORMAT if half >= 10 else "%.2g"
     showLegend(differenceNode, _("Change ({unit})").format(unit=unit) if unit else _("Change"), nodes)
     slicer.modules.colors.logic().GetColorLegendDisplayNode(differenceNode).SetLabelFormat(legend_format)

@@ -21,8 +21,14 @@ from LRformerSlicerLib.scene.volume_input import modalityOf, writeVolume
 from LRformerSlicerLib.scene.volume_output import addResultNodes
 from LRformerSlicerLib.worker.client import WorkerClient
 
-RESULTS = {"restore": ("restored", "prior", "uncertainty", "consistency", "difference"), "preview": ("restored",)}
+RESULTS = {
+    "restore": ("restored", "prior", "uncertainty", "consistency", "difference", "expected_error"),
+    "preview": ("restored",),
+}
 """Which images a kind of job is asked for."""
+
+NOT_FROM_ALL_WEIGHTS = "expected_error"
+"""Made only where the weights' card says how."""
 
 
 class RestorationJob:
@@ -96,6 +102,8 @@ class RestorationJob:
             if not slicer.mrmlScene.IsNodePresent(self._inputNode):
                 raise UserError(_("The input volume was deleted meanwhile: load it again, then restore it."))
             files = self._resultFiles()
+            if NOT_FROM_ALL_WEIGHTS in files and not files[NOT_FROM_ALL_WEIGHTS].exists():
+                del files[NOT_FROM_ALL_WEIGHTS]
             return addResultNodes(self._inputNode, files if self.kind == "restore" else {"preview": files["restored"]})
         finally:
             self.discard()

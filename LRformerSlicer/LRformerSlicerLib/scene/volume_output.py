@@ -38,7 +38,8 @@ RESULT_ATTRIBUTE = "LRformerSlicer.Result"
 def addResultNodes(inputNode, files: dict[str, Path]) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
     """Make one volume node per result file, named after the input, in its study and under its parent transform.
 
-    files: "restored", "prior", "uncertainty", "consistency", "difference", "preview" -> path.  Restored volume and
+    files: "restored", "prior", "uncertainty", "consistency", "difference", "expected_error",
+    "preview" -> path.  Restored volume and
     preview keep the input's voxel type, window/level and colours; the others are float maps.  Raises UserError for a
     file that cannot be read, and whatever else happens leaves no new node behind.
     """
@@ -102,6 +103,7 @@ def _resultLabel(name: str) -> str:
         "consistency": _("consistency"),
         "uncertainty": _("uncertainty"),
         "difference": _("difference"),
+        "expected_error": _("expected error"),
     }[name]
 
 
