@@ -64,7 +64,8 @@ def test_a_failing_volume_is_named_and_the_others_go_on(batch, add_ct, wait_for)
     batch.ui.batchButton.click()
     assert batch.ui.restoreButton.text == "Cancel" and not batch.ui.batchButton.enabled
     wait_for(lambda: seen.append(batch.ui.statusLabel.text) or not batch.logic.busy)
-    assert any(text.startswith("Volume 3 of 3, 'Third'. Restoring: slice") for text in seen), seen[-5:]
+    # Which stage of a short job the wait catches is chance.
+    assert any(text.startswith("Volume 3 of 3, 'Third'. ") for text in seen), seen[-5:]
     assert outcomes(batch)["Flat"].startswith("failed: All voxels of 'Flat' have the same value")
     assert outcomes(batch)["First"].startswith("restored in ") and outcomes(batch)["Third"].startswith("restored in ")
     assert batch.ui.statusLabel.text == "Batch: 2 restored, 1 failed, see the table."
