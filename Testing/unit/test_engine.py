@@ -321,8 +321,9 @@ def test_models_stay_loaded_between_jobs(ct_image, checkpoints):
     restorer = Restorer()
     options = RestorationOptions(model=checkpoints["ct-denoise"], device="cpu")
     first = restorer.restore(ct_image[:, :, :1], options).report["seconds"]
-    second = restorer.restore(ct_image[:, :, :1], options).report["seconds"]
-    assert second["load"] < first["load"] / 3
+    # The quickest of three: other work on the machine may hold one of them up.
+    later = [restorer.restore(ct_image[:, :, :1], options).report["seconds"]["load"] for _ in range(3)]
+    assert min(later) < first["load"] / 3
 
 
 def test_cancelling_from_the_progress_callback_gets_out(ct_image, ct_options):

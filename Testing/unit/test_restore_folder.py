@@ -91,7 +91,7 @@ def long_scans(tmp_path, ct_image) -> Path:
     folder = tmp_path / "long"
     folder.mkdir()
     sitk.WriteImage(ct_image[:, :, :2], str(folder / "1.nrrd"))
-    big = sitk.JoinSeries([ct_image[:, :, 0]] * 400)
+    big = sitk.JoinSeries([ct_image[:, :, 0]] * 1600)
     for name in ("2.nrrd", "3.nrrd"):
         sitk.WriteImage(big, str(folder / name))
     return folder
