@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import range_server
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Before anything imports Qt or matplotlib: no screen is needed, and one that is there is left alone.
@@ -31,3 +33,10 @@ def shared_data() -> Path:
     if not (folder / "test").is_dir():
         pytest.skip(f"the scans are not at {folder}: name their folder in LRFORMER_DATA")
     return folder
+
+
+@pytest.fixture
+def server():
+    """A real HTTP server that has range_server.CONTENT."""
+    with range_server.serving(range_server.CONTENT) as instance:
+        yield instance

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SLOW_PIECE_BYTES = 1 << 16
+CONTENT = bytes(range(256)) * 4096 * 4  # 4 MiB
 
 
 class Handler(BaseHTTPRequestHandler):

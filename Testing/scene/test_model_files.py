@@ -6,16 +6,8 @@ import json
 import psutil
 import pytest
 
-import range_server
 from LRformerSlicerLib.errors import UserError
-
-CONTENT = bytes(range(256)) * 4096 * 4  # 4 MiB
-
-
-@pytest.fixture
-def server():
-    with range_server.serving(CONTENT) as instance:
-        yield instance
+from range_server import CONTENT
 
 
 @pytest.fixture

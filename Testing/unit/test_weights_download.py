@@ -11,20 +11,12 @@ from dataclasses import replace
 
 import pytest
 
-import range_server
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.weights import download as download_module
 from LRformerSlicerLib.weights.description import MEDSAM_DESCRIPTION, WeightFile, read_description
 from LRformerSlicerLib.weights.download import download
 from LRformerSlicerLib.weights.folder import EXTENSION_FOLDER, check_folder, removable_files, remove_files
-
-CONTENT = bytes(range(256)) * 4096 * 4  # 4 MiB
-
-
-@pytest.fixture
-def server():
-    with range_server.serving(CONTENT) as instance:
-        yield instance
+from range_server import CONTENT
 
 
 @pytest.fixture

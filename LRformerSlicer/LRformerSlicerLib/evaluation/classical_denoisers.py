@@ -50,31 +50,31 @@ def median(radius: int) -> ClassicalDenoiser:
     )
 
 
-def curvature_anisotropic_diffusion(iterations: int, conductance: float) -> ClassicalDenoiser:
-    """Curvature anisotropic diffusion at the stable time step of two dimensions."""
+def _anisotropic_diffusion(
+    name: str, image_filter: Callable[..., sitk.Image], iterations: int, conductance: float
+) -> ClassicalDenoiser:
+    """Either kind, at the stable time step of two dimensions."""
     return ClassicalDenoiser(
-        "CurvatureAnisotropicDiffusion",
+        name,
         f"{iterations} iterations, conductance {conductance:g}",
         lambda image: _filtered(
             image,
-            lambda i: sitk.CurvatureAnisotropicDiffusion(
-                i, timeStep=0.125, conductanceParameter=conductance, numberOfIterations=iterations
-            ),
+            lambda i: image_filter(i, timeStep=0.125, conductanceParameter=conductance, numberOfIterations=iterations),
         ),
     )
 
 
+def curvature_anisotropic_diffusion(iterations: int, conductance: float) -> ClassicalDenoiser:
+    """Curvature anisotropic diffusion."""
+    return _anisotropic_diffusion(
+        "CurvatureAnisotropicDiffusion", sitk.CurvatureAnisotropicDiffusion, iterations, conductance
+    )
+
+
 def gradient_anisotropic_diffusion(iterations: int, conductance: float) -> ClassicalDenoiser:
-    """Slicer's own edge-keeping filter, at the stable time step of two dimensions."""
-    return ClassicalDenoiser(
-        "GradientAnisotropicDiffusion",
-        f"{iterations} iterations, conductance {conductance:g}",
-        lambda image: _filtered(
-            image,
-            lambda i: sitk.GradientAnisotropicDiffusion(
-                i, timeStep=0.125, conductanceParameter=conductance, numberOfIterations=iterations
-            ),
-        ),
+    """Slicer's own edge-keeping filter."""
+    return _anisotropic_diffusion(
+        "GradientAnisotropicDiffusion", sitk.GradientAnisotropicDiffusion, iterations, conductance
     )
 
 

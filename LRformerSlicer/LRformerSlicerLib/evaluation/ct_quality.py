@@ -17,6 +17,7 @@ from .classical_denoisers import ClassicalDenoiser, required_candidates
 from .quality import OURS, Answer, JudgedSlice, Look, answers_of, best_settings, compare, ignore, timed_answer
 
 SLICE_PATTERN = "ct_chest_nysbu_*.nii.gz"
+LIVER_SCAN = "ct_liver_dcmqi"
 
 
 def load_slices(folder: Path, dose: float, kernel: str) -> list[tuple[JudgedSlice, sitk.Image]]:
@@ -35,6 +36,19 @@ def load_slices(folder: Path, dose: float, kernel: str) -> list[tuple[JudgedSlic
         degraded = simulate_low_dose(reference, image.GetSpacing()[0], dose, seed, kernel)
         name = file.name.removesuffix(".nii.gz")
         slices.append((JudgedSlice(name, reference, degraded, body_mask(reference, "CT")), image))
+    return slices
+
+
+def load_liver(data: Path) -> list[tuple[JudgedSlice, sitk.Image]]:
+    """The slices of the liver scan in ``data/test`` as they are, and each one's geometry; none where it is absent."""
+    file = Path(data) / "test" / f"{LIVER_SCAN}.nii.gz"
+    if not file.exists():
+        return []
+    volume, slices = sitk.ReadImage(str(file)), []
+    for index in range(volume.GetDepth()):
+        image = volume[:, :, index : index + 1]
+        pixels = sitk.GetArrayFromImage(image)[0].astype(np.float32)
+        slices.append((JudgedSlice(f"{LIVER_SCAN}-{index:03d}", pixels, pixels, body_mask(pixels, "CT")), image))
     return slices
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..degradation.mr.kspace import to_image, to_kspace
+from ..degradation.mr.kspace import centre_of, to_image, to_kspace
 from ..degradation.mr.resolution import NOISE_SHARE, truncate_kspace
 from ..network.lrformer import LRformerArchitecture
 from ..restoration.intensity import Intensity
@@ -97,12 +97,7 @@ class ResolutionTask(TrainingTask):
 def _on_coarser_grid(pixels: np.ndarray, share: float) -> np.ndarray:
     """The magnitude of the centre of k-space, ``share`` of it along each axis, in the same units."""
     spectrum = to_kspace(pixels)
-    spans = []
-    for size in pixels.shape:
-        kept = round(size * share)
-        first = size // 2 - kept // 2
-        spans.append(slice(first, first + kept))
-    centre = spectrum[tuple(spans)]
+    centre = spectrum[centre_of(pixels.shape, tuple(round(size * share) for size in pixels.shape))]
     return (np.abs(to_image(centre)) * np.sqrt(centre.size / spectrum.size)).astype(np.float32)
 
 

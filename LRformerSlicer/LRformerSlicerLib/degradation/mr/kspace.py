@@ -22,6 +22,12 @@ def frequencies(count: int) -> np.ndarray:
     return np.arange(count) - count // 2
 
 
+def centre_of(shape: tuple[int, ...], kept: tuple[int, ...]) -> tuple[slice, ...]:
+    """Where the middle ``kept`` samples of a centred spectrum of ``shape`` lie: its zero frequency is theirs."""
+    firsts = (size // 2 - count // 2 for size, count in zip(shape, kept, strict=True))
+    return tuple(slice(first, first + count) for first, count in zip(firsts, kept, strict=True))
+
+
 def bright_tissue(magnitude: np.ndarray) -> float:
     """What noise and spikes are measured against: the 99th percentile of a slice's magnitude, in its units."""
     return float(np.percentile(np.abs(magnitude), BRIGHT_PERCENTILE))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import UserError
-from .kspace import bright_tissue, frequencies, to_image, to_kspace
+from .kspace import bright_tissue, centre_of, frequencies, to_image, to_kspace
 from .noise import rician_magnitude
 
 NOISE_SHARE = 0.01  # standard deviation of the noise in each channel, as a share of the slice's bright tissue
@@ -104,12 +104,8 @@ def kept_centre(spectrum: np.ndarray, factor: int) -> np.ndarray:
     return spectrum[_centre(spectrum.shape, factor)]
 
 
-def _centre(shape: tuple[int, int], factor: int) -> tuple[slice, slice]:
-    spans = []
-    for size in shape:
-        first = size // 2 - size // factor // 2
-        spans.append(slice(first, first + size // factor))
-    return tuple(spans)
+def _centre(shape: tuple[int, int], factor: int) -> tuple[slice, ...]:
+    return centre_of(shape, tuple(size // factor for size in shape))
 
 
 def _half_pixel_phase(shape: tuple[int, int], factor: int) -> np.ndarray:

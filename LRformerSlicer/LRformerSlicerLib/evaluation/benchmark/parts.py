@@ -8,9 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
-from ...prior.foreground import body_mask
 from ...restoration.engine import RestorationOptions, Restorer
 from ...restoration.metrics import noise_sd
 from ...restoration.models import choose_device, shipped_model
@@ -23,14 +21,14 @@ from ..classical_denoisers import (
     required_candidates,
     total_variation,
 )
-from ..ct_quality import evaluate_ct, load_slices, restore_slice
+from ..ct_quality import evaluate_ct, load_liver, load_slices, restore_slice
 from ..fidelity.kspace_file import evaluate_kspace_file, kspace_file_lines
 from ..fidelity.lesions import evaluate_lesions, lesion_lines
 from ..fidelity.real_noise import evaluate_real_noise, real_noise_lines
 from ..fidelity.reliability import evaluate_reliability, reliability_lines
 from ..mr_quality import evaluate_mr
 from ..noise_told_denoisers import noise_told_candidates, non_local_means
-from ..quality import JudgedSlice, score
+from ..quality import score
 from .quality_pictures import quality_picture
 from .quality_tables import budget_lines, full_dose_lines, quality_lines, shipped_prior_lines
 
@@ -113,7 +111,7 @@ def _mr(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
 def _full_dose(options: BenchmarkOptions, _: Path) -> dict:
     restorer, restoration = Restorer(), _options("ct-denoise", options)
     window, rows = task_named("ct-denoise").metrics_window, []
-    for one, image in [*load_slices(options.data / "test", 1.0, "standard"), *_liver(options.data)]:
+    for one, image in [*load_slices(options.data / "test", 1.0, "standard"), *load_liver(options.data)]:
         restored = restore_slice(restorer, one, image, restoration)
         scores = score(restored, one, window)
         sd = [float(noise_sd(pixels, one.body)) for pixels in (one.reference, restored)]
@@ -127,16 +125,6 @@ def _full_dose(options: BenchmarkOptions, _: Path) -> dict:
             }
         )
     return {"slices": rows, "mean_rmse": round(float(np.mean([row["rmse"] for row in rows])), 3)}
-
-
-def _liver(data: Path) -> Iterator[tuple]:
-    file = Path(data) / "test" / "ct_liver_dcmqi.nii.gz"
-    if file.exists():
-        volume = sitk.ReadImage(str(file))
-        for index in range(volume.GetDepth()):
-            image = volume[:, :, index : index + 1]
-            pixels = sitk.GetArrayFromImage(image)[0].astype(np.float32)
-            yield JudgedSlice(f"ct_liver_dcmqi-{index:03d}", pixels, pixels, body_mask(pixels, "CT")), image
 
 
 def _lesions(task: str) -> Callable[[BenchmarkOptions, Path], dict]:

@@ -16,7 +16,7 @@ from ...restoration.models import choose_device, device_name
 from .model_cards import write_model_cards
 from .parts import PARTS, BenchmarkOptions
 
-DOCUMENT, FIGURES, PICTURES = "BENCHMARK.md", "benchmark", "benchmark"
+DOCUMENT, FIGURES = "BENCHMARK.md", "benchmark"
 MISSING = "Not measured yet: `lrformer benchmark quality --parts {} --data DATA`."
 
 
@@ -71,7 +71,7 @@ def write_document(docs: Path) -> None:
             lines.append(MISSING.format(name))
             continue
         record = json.loads(file.read_text(encoding="utf-8"))
-        lines += part.lines(record["result"], PICTURES)
+        lines += part.lines(record["result"], FIGURES)
         lines.append(f"`--parts {name}`: {record['seconds']} s, {record['device']}, torch {record['torch']}.")
     text = "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
     (Path(docs) / DOCUMENT).write_text(text, encoding="utf-8")

@@ -17,6 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
+from ...degradation.ct import simulate_low_dose
 from ...network.lrformer import LRformerArchitecture
 from ...prior.foreground import body_mask
 from ...restoration.intensity import ct_intensity
@@ -25,14 +26,14 @@ from ...training.pair_cache import prior_of_slice
 from ...training.patches import Pair, to_tensors
 from ...training.trainer import Trainer, TrainingOptions
 from ..cost import count_macs
-from ..ct_quality import load_slices
+from ..ct_quality import LIVER_SCAN, load_liver, load_slices
 from ..quality import JudgedSlice, bootstrap_interval, score
 from .peer_networks import PEER_NAMES, PeerArchitecture
 from .prior_variants import with_prior_variant
 
 TIMED_STEPS = 6
 DOSE, KERNEL = 0.25, "standard"
-LABELLED_SCAN, LABEL = "ct_liver_dcmqi", "ct_liver_dcmqi_liver-label.nrrd"
+LABEL = f"{LIVER_SCAN}_liver-label.nrrd"
 OUR_ROW = "LRformer"
 
 
@@ -83,26 +84,24 @@ class Judged:
 def judged_slices(data: Path, samples: int = 4) -> list[Judged]:
     """The slices of ``data/test`` at a quarter dose with their prior of T = ``samples``, and the labelled liver."""
     found = [
-        Judged(_pair(one.name, one.degraded, one.reference, one.body, samples), one)
+        Judged(_pair(one.name, one.degraded, one.reference, samples), one)
         for one, _ in load_slices(Path(data) / "test", DOSE, KERNEL)
     ]
-    scan, label = (Path(data) / "test" / name for name in (f"{LABELLED_SCAN}.nii.gz", LABEL))
-    if scan.exists() and label.exists():
-        from ...degradation.ct import simulate_low_dose
-
-        image = sitk.ReadImage(str(scan))
-        volume = sitk.GetArrayFromImage(image).astype(np.float32)
-        marks = sitk.GetArrayFromImage(sitk.Resample(sitk.ReadImage(str(label)), image, sitk.Transform(), 1)) > 0
+    label = Path(data) / "test" / LABEL
+    liver = load_liver(data) if label.exists() else []
+    if liver:
+        like = sitk.ReadImage(str(Path(data) / "test" / f"{LIVER_SCAN}.nii.gz"))
+        marks = sitk.GetArrayFromImage(sitk.Resample(sitk.ReadImage(str(label)), like, sitk.Transform(), 1)) > 0
         for index in np.flatnonzero(marks.any(axis=(1, 2))):
-            reference = volume[index]
-            degraded = simulate_low_dose(reference, image.GetSpacing()[0], DOSE, 1000 + int(index), KERNEL)
-            name, body = f"{LABELLED_SCAN}-{index:03d}", body_mask(reference, "CT")
-            one = JudgedSlice(name, reference, degraded, body)
-            found.append(Judged(_pair(name, degraded, reference, body, samples), one, marks[index]))
+            clean, image = liver[index]
+            spacing = image.GetSpacing()[0]
+            degraded = simulate_low_dose(clean.reference, spacing, DOSE, 1000 + int(index), KERNEL)
+            one = replace(clean, degraded=degraded)
+            found.append(Judged(_pair(one.name, degraded, one.reference, samples), one, marks[index]))
     return found
 
 
-def _pair(name: str, degraded: np.ndarray, clean: np.ndarray, body: np.ndarray, samples: int) -> Pair:
+def _pair(name: str, degraded: np.ndarray, clean: np.ndarray, samples: int) -> Pair:
     whole = [np.rint(one).astype(np.int16) for one in (clean, degraded)]
     own_body = body_mask(degraded, "CT")
     return Pair(name, *whole, prior_of_slice(degraded, own_body, ct_intensity(), samples), own_body)

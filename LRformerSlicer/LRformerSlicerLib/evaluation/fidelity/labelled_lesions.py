@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +63,11 @@ def labelled_lesions(
     marked = volume.plane.view(sitk.GetArrayFromImage(labels)) > 0
     indices = np.flatnonzero(marked.any(axis=(1, 2)))
     pixels, marked = np.ascontiguousarray(volume.slices[indices], dtype=np.float32), marked[indices]
-    make = _ct_images if task.modality == "CT" else _mr_images
-    truth, images, marked = make(
-        restorer, options, task, peers, pixels, marked, image, volume.pixel_size_mm, (dose, kernel)
-    )
+    found = _Labelled(pixels, marked, image, volume.pixel_size_mm)
+    if task.modality == "CT":
+        truth, images = pixels, _ct_images(restorer, options, peers, found, dose, kernel)
+    else:
+        truth, images, marked = _mr_images(restorer, options, task, peers, found)
     bodies = body_mask(truth, task.modality)
     if task.modality == "CT":
         low, high = RING_TISSUE_HU
@@ -110,26 +112,34 @@ def _contrast(pixels: np.ndarray, mark: np.ndarray, ring: np.ndarray) -> tuple[f
     return contrast, abs(contrast) / max(sd, 1e-9), sd
 
 
+@dataclass(frozen=True)
+class _Labelled:
+    """The labelled slices of a scan: pixels (N, H, W) in its units, marked likewise bool, the scan, its pixel size."""
+
+    pixels: np.ndarray
+    marked: np.ndarray
+    image: sitk.Image
+    pixel_size_mm: tuple[float, float]
+
+
 def _ct_images(
     restorer: Restorer,
     options: RestorationOptions,
-    task: Task,
     peers: Sequence[ClassicalDenoiser],
-    pixels: np.ndarray,
-    marked: np.ndarray,
-    image: sitk.Image,
-    pixel_size_mm: tuple[float, float],
-    dose: tuple[float, str],
-) -> tuple[np.ndarray, dict[str, list[np.ndarray]], np.ndarray]:
-    like = image[:, :, :1]
+    labelled: _Labelled,
+    dose: float,
+    kernel: str,
+) -> dict[str, list[np.ndarray]]:
+    pixels, like = labelled.pixels, labelled.image[:, :, :1]
     degraded = [
-        simulate_low_dose(one, pixel_size_mm[0], dose[0], SEED + place, dose[1]) for place, one in enumerate(pixels)
+        simulate_low_dose(one, labelled.pixel_size_mm[0], dose, SEED + place, kernel)
+        for place, one in enumerate(pixels)
     ]
     shown = {"degraded input": degraded}
     judged = [JudgedSlice("", clean, one, clean > 0) for clean, one in zip(pixels, degraded, strict=True)]
     shown[OURS] = [restore_slice(restorer, one, like, options) for one in judged]
     shown |= {peer.method: [peer.denoise(one.degraded, one.reference) for one in judged] for peer in peers}
-    return pixels, shown, marked
+    return shown
 
 
 def _mr_images(
@@ -137,17 +147,14 @@ def _mr_images(
     options: RestorationOptions,
     task: Task,
     peers: Sequence[ClassicalDenoiser],
-    pixels: np.ndarray,
-    marked: np.ndarray,
-    image: sitk.Image,
-    pixel_size_mm: tuple[float, float],
-    dose: tuple[float, str],
+    labelled: _Labelled,
 ) -> tuple[np.ndarray, dict[str, list[np.ndarray]], np.ndarray]:
+    pixels, marked = labelled.pixels, labelled.marked
     rows, columns = (side // task.scale * task.scale for side in pixels.shape[1:])
     pixels, marked = np.ascontiguousarray(pixels[:, :rows, :columns]), marked[:, :rows, :columns]
     bodies = body_mask(pixels, "MR")
     names = [str(place) for place in range(len(pixels))]
-    scan = ReferenceScan("labelled", pixels, names, bodies, pixel_size_mm, mr_intensity(pixels[bodies]))
+    scan = ReferenceScan("labelled", pixels, names, bodies, labelled.pixel_size_mm, mr_intensity(pixels[bodies]))
     [degraded] = degrade_scan(scan, task, SEED, mixtures=1)
     judged = degraded.judged()
     shown = {} if task.scale > 1 else {"degraded input": [one.degraded for one in judged]}

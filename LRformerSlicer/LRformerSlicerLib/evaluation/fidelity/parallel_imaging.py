@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...degradation.mr.kspace import centre_of
 from ...errors import UserError
 
 KERNEL_SIDE = 6
@@ -141,4 +142,4 @@ def held_out_error(image: np.ndarray, sensitivities: np.ndarray, spectra: np.nda
 
 
 def _centre(shape: tuple[int, ...], side: int) -> tuple[slice, slice]:
-    return tuple(slice(length // 2 - side // 2, length // 2 - side // 2 + side) for length in shape[-2:])
+    return centre_of(shape[-2:], (side, side))
