@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from .inserted_lesions import lesion_map
 from .pair_cache import PRIOR_STEPS
 from .training_task import TrainingTask
 
@@ -79,7 +80,10 @@ class PatchSampler:
             if augmentation.clean_share and random.random() < augmentation.clean_share:
                 share = np.float32(0.0)
             stretched = cut.clean + (cut.degraded.astype(np.float32) - cut.clean) * share
-            cut = Pair(cut.name, cut.clean, stretched, cut.prior, cut.body)
+            cut = replace(cut, degraded=stretched)
+        if augmentation.lesions and random.random() < augmentation.lesions.share:
+            added = lesion_map(cut.body, augmentation.lesions, random)
+            cut = replace(cut, clean=cut.clean + added, degraded=cut.degraded + added)
         flipped = [axis for axis in (1, 2) if random.integers(2)]
         turns = augmentation.quarter_turns and bool(random.integers(2))
         blank = random.random() < self._prior_dropout

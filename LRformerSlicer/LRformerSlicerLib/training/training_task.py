@@ -14,6 +14,7 @@ from ..network.lrformer import LRformerArchitecture
 from ..restoration.intensity import Intensity
 from ..restoration.tasks import Task
 from .clean_slices import CleanSlice
+from .inserted_lesions import LesionKind
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,14 @@ class Augmentation:
         quarter_turns: whether rows and columns may change places.
         residual_range: the difference of degraded and clean is multiplied by a number drawn from here.
         clean_share: of so many patches nothing is left of the difference: they are to come back as they are.
+        lesions: put into the degraded and the clean patch alike; None for none, and where that would not be what a
+            scanner makes of a lesion.
     """
 
     quarter_turns: bool
     residual_range: tuple[float, float]
     clean_share: float = 0.0
+    lesions: LesionKind | None = None
 
     @property
     def stretches(self) -> bool:
