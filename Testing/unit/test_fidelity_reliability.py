@@ -1,5 +1,9 @@
 """Maps of which it is known what they know about errors of which it is known how large they are."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -25,12 +29,13 @@ from LRformerSlicerLib.evaluation.fidelity.reliability_measures import (
     spearman,
 )
 from LRformerSlicerLib.evaluation.fidelity.reliability_samples import Sample
-from LRformerSlicerLib.network.checkpoint import save_checkpoint
+from LRformerSlicerLib.network.checkpoint import card_path, save_checkpoint
 from LRformerSlicerLib.restoration.expected_error import (
     FEATURES,
     FLIP_FEATURE,
     ExpectedErrorModel,
     error_features,
+    error_model_of,
     restored_mirrored,
 )
 from LRformerSlicerLib.restoration.options import RestorationOptions
@@ -189,3 +194,18 @@ def test_the_whole_evaluation_runs_on_a_small_network(scans, small_network, tmp_
     rows = [line for line in lines if line.startswith("| ")]
     assert any(line.startswith(f"| {ONE_EXTRA_PASS} | 1 |") for line in rows)
     assert len(rows) == 1 + len(result["maps"]) + 1 + 2 * 4
+
+
+def test_the_command_puts_the_fit_into_the_card_and_keeps_the_rest_of_it(scans, small_network, tmp_path):
+    model = tmp_path / "small.safetensors"
+    save_checkpoint(model, small_network(1), {"name": "small", "task": "ct-denoise"})
+    before = json.loads(card_path(model).read_text(encoding="utf-8"))
+    command = [sys.executable, "-m", "LRformerSlicerLib", "evaluate", "--task", "ct-denoise", "--prior", "none"]
+    command += ["--data", str(scans), "--model", str(model), "--device", "cpu", "--fit-expected-error"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    card = json.loads(card_path(model).read_text(encoding="utf-8"))
+    fitted = error_model_of(card)
+    assert json.loads(done.stdout.removeprefix("expected error: ")) == fitted.as_dict()
+    assert fitted.factor > 0 and set(fitted.exponents) == set(FEATURES)
+    assert {name: value for name, value in card.items() if name != "expected_error"} == before

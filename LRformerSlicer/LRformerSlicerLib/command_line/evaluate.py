@@ -20,6 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--report", type=Path, help="write everything to this JSON file")
     parser.add_argument("--write-card", action="store_true", help="put the scores into the model's card")
+    parser.add_argument(
+        "--fit-expected-error", action="store_true",
+        help="do not judge: fit the expected error on train/ and put it into the model's card",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     import logging
 
     from ..evaluation.ct_quality import evaluate_ct
+    from ..evaluation.fidelity.reliability import fit_on_train
     from ..evaluation.mr_quality import evaluate_mr
     from ..evaluation.quality import table_lines
     from ..network.checkpoint import card_path
@@ -45,6 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
         prior=arguments.prior,
         samples=arguments.samples,
     )
+    if arguments.fit_expected_error:
+        fitted = fit_on_train(arguments.data, options)
+        _add_to_card(card_path(model), "expected_error", fitted.as_dict())
+        print(f"expected error: {json.dumps(fitted.as_dict())}")
+        return 0
     if task.modality == "CT":
         result = evaluate_ct(arguments.data, options, arguments.dose, arguments.kernel)
         title = f"dose {arguments.dose:g}, {arguments.kernel}"
@@ -62,7 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.report.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if arguments.write_card:
         path = card_path(model)
-        card = json.loads(path.read_text(encoding="utf-8"))
-        card.setdefault("scores", {})[f"{title}, prior {arguments.prior}"] = result
-        path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        scores = json.loads(path.read_text(encoding="utf-8")).get("scores", {})
+        _add_to_card(path, "scores", {**scores, f"{title}, prior {arguments.prior}": result})
     return 0
+
+
+def _add_to_card(path: Path, key: str, value: dict) -> None:
+    import json
+
+    card = {**json.loads(path.read_text(encoding="utf-8")), key: value}
+    path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

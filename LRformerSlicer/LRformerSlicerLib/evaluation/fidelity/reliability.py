@@ -23,7 +23,7 @@ from .reliability_measures import ause, interval_factor, power_law, sparsificati
 from .reliability_samples import Sample, samples
 from .reliability_tables import reliability_lines
 
-__all__ = ["evaluate_reliability", "judge_maps", "fit_expected_error", "reliability_lines"]
+__all__ = ["evaluate_reliability", "judge_maps", "fit_expected_error", "fit_on_train", "reliability_lines"]
 
 COVERAGES = (0.5, 0.68, 0.9, 0.95)
 FIT_PIXELS_A_SLICE = 4000
@@ -95,6 +95,20 @@ def evaluate_reliability(
         "expected_error": {name: model.as_dict() for name, model in models.items()},
         "pictures": names,
     }
+
+
+def fit_on_train(data: Path, options: RestorationOptions, most: int | None = None) -> ExpectedErrorModel:
+    """The expected error that needs no extra pass, for ``options.task``, from ``data/train``.
+
+    Args:
+        data: folder of train/.
+        options: ``options.task`` decides; not "auto".
+        most: slices of CT, scans of MR; None for all.
+
+    Raises:
+        UserError: the scans are missing, or no weights ship for the task.
+    """
+    return fit_expected_error(samples(Path(data), "train", options, 1.0, "standard", most, mirrors=0), FEATURES)
 
 
 def fit_expected_error(train: Iterable[Sample], names: tuple[str, ...]) -> ExpectedErrorModel:
