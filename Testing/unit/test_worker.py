@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.worker.client import CANCEL_LIMIT_S, WorkerClient, worker_command, worker_environment
-from LRformerSlicerLib.worker.messages import DoneEvent, ErrorEvent, ProgressEvent, decode_event
+from LRformerSlicerLib.worker.messages import DoneEvent, ErrorEvent, ProgressEvent, Request, decode_event
 
 LONGEST_JOB_S = 120
 FAST = {"device": "cpu", "prior": "none"}
@@ -189,6 +189,20 @@ def test_an_error_of_the_user_leaves_the_worker_ready(client, scan, checkpoints)
     pid = client.pid
     request_id, _ = restore(client, scan, scan.parent, checkpoints["ct-denoise"])
     assert isinstance(events_until_end(client, request_id)[-1], DoneEvent) and client.pid == pid
+
+
+def test_a_reference_without_scikit_image_is_a_warning_in_the_report(scan, checkpoints, tmp_path, monkeypatch):
+    from LRformerSlicerLib.worker import server
+
+    find_spec = server.importlib.util.find_spec
+    monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None if name == "skimage" else find_spec(name))
+    options = {**FAST, "task": "ct-denoise", "model": str(checkpoints["ct-denoise"])}
+    outputs = {"restored": str(tmp_path / "out.nrrd")}
+    events = []
+    request = Request("1", "restore", input=str(scan), outputs=outputs, options=options, reference=str(scan))
+    server.Jobs(events.append).serve(request)
+    assert isinstance(events[-1], DoneEvent), events[-1]
+    assert "scikit-image" in events[-1].report["warnings"][-1] and "metrics" not in events[-1].report
 
 
 def test_several_outputs_appear_together_or_not_at_all(client, scan, checkpoints):

@@ -38,6 +38,8 @@ def progressText(event):
 def finishedText(nodes, report):
     """What a finished run made, and its warnings."""
     text = _("Restored as '{name}' in {seconds:.0f} s on {device}.").format(
-        name=nodes["restored"].GetName(), seconds=report.get("worker_seconds", 0), device=report.get("device", "?")
+        name=nodes["restored"].GetName(),
+        seconds=report.get("worker_seconds", 0),
+        device=str(report.get("device", "?")).upper(),
     )
     return "\n".join([text, *(str(warning) for warning in report.get("warnings", []))])

@@ -10,12 +10,15 @@ from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.scene.views import jumpTo, rasOfVoxel
 
 RESEARCH_USE = "For research use, not for diagnosis."
+LARGEST_HINT = _(", click to see")
+PATCHES_HINT = _(" (see tool tip)")
+"""Of use in the table only: the copied text leaves both out."""
 
 
 def reportRows(report) -> list[tuple[str, str, str]]:
-    """(name, value, key) of the table; the key says which row a click jumps from ("largest", "patches" or "").
+    """(name, value, key) of the table.
 
-    report: the worker's report of a restoration.
+    report: the worker's report of a restoration; key: "largest", "patches", "model" or "", for the row's tool tip.
     """
     change = report.get("change", {})
     unit = change.get("unit", "")
@@ -26,12 +29,10 @@ def reportRows(report) -> list[tuple[str, str, str]]:
         (_("Task"), str(report.get("task", "")), ""),
         (
             _("Device, time"),
-            _("{device}, {seconds:.0f} s").format(
-                device=report.get("device_name") or report.get("device", ""), seconds=report.get("worker_seconds", 0)
-            ),
+            _("{device}, {seconds:.0f} s").format(device=deviceText(report), seconds=report.get("worker_seconds", 0)),
             "",
         ),
-        (_("Model"), f"{name} ({sha256[:12]})" if sha256 else str(name), ""),
+        (_("Model"), f"{name} ({sha256[:12]})" if sha256 else str(name), "model"),
     ]
     if change.get("noise_sd_before") is not None:
         before, after = change["noise_sd_before"], change["noise_sd_after"]
@@ -41,13 +42,14 @@ def reportRows(report) -> list[tuple[str, str, str]]:
             text, share = _("{before:.3g} to {after:.3g} {unit} (+{share:.0f} %)"), -share
         rows.append((_("Noise SD"), text.format(before=before, after=after, unit=unit, share=share), "patches"))
         rows.append(
-            (_("Measured in"), _("{count} flat patches (see tool tip)").format(count=len(change["patches"])), "patches")
+            (_("Measured in"), _("{count} flat patches").format(count=len(change["patches"])) + PATCHES_HINT, "patches")
         )
     else:
         rows.append((_("Noise SD"), _("no flat patch found to measure it in"), ""))
     if change:
         rows.append((_("Mean shift in the body"), f"{change['mean_shift']:+.2g} {unit}".strip(), ""))
-        rows.append((_("Largest change"), f"{change['largest_change']:+.4g} {unit}, click to see".strip(), "largest"))
+        largest = f"{change['largest_change']:+.4g} {unit}".strip()
+        rows.append((_("Largest change"), largest + LARGEST_HINT, "largest"))
         if change.get("share_clearly_changed") is not None:
             rows.append((_("Changed above 3 noise SD"), f"{100 * change['share_clearly_changed']:.2f} %", ""))
     metrics = report.get("metrics")
@@ -62,23 +64,59 @@ def reportRows(report) -> list[tuple[str, str, str]]:
 def reportText(report, volumeName: str) -> str:
     """The report as plain text: the table, the patches, the warnings, and what it is for."""
     lines = [_("LRformer Slicer, report of '{name}'").format(name=volumeName)]
-    lines += [f"{name}: {value.replace(', click to see', '')}" for name, value, _key in reportRows(report)]
+    for name, value, key in reportRows(report):
+        value = value.removesuffix(LARGEST_HINT).removesuffix(PATCHES_HINT)
+        if key == "largest":
+            value = _("{value} at {place}").format(
+                value=value, place=placeText(report["change"]["largest_change_lps_mm"])
+            )
+        lines.append(f"{name}: {value}")
     lines += patchLines(report)
     lines += [str(warning) for warning in report.get("warnings", [])]
     lines.append(_("Figures at 100 % strength. {use}").format(use=_(RESEARCH_USE)))
     return "\n".join(lines)
 
 
+def deviceText(report) -> str:
+    """What computed, such as "CPU (2 threads)" or "CUDA (NVIDIA H100)"."""
+    device, name = str(report.get("device", "")).upper(), report.get("device_name") or ""
+    return f"{device} ({name})" if name and name.upper() != device else device
+
+
+def placeText(lpsMillimetres) -> str:
+    """A position in the words of a reader of images: left or right, posterior or anterior, superior or inferior."""
+    pairs = (("L", "R"), ("P", "A"), ("S", "I"))
+    return (
+        " ".join(
+            f"{positive if value >= 0 else negative} {abs(value):.0f}"
+            for (positive, negative), value in zip(pairs, lpsMillimetres, strict=True)
+        )
+        + " mm"
+    )
+
+
+def modelTip(report) -> str:
+    """Where the model and its card lie, and its whole SHA256."""
+    model = report.get("model") or {}
+    if not model.get("file"):
+        return ""
+    lines = [
+        _("Model: {path}"),
+        _("Its card, with what it was trained on and how well it does: {card}"),
+        "SHA256 {sha256}",
+    ]
+    path = Path(model["file"])
+    return "\n".join(lines).format(path=path, card=path.with_suffix(".json"), sha256=model.get("sha256", ""))
+
+
 def patchLines(report) -> list[str]:
     """One line a patch: where it is and its noise."""
     change = report.get("change", {})
     return [
-        _("{name} at L {x:.0f} P {y:.0f} S {z:.0f} mm, mean {mean:.4g}, SD {before:.3g} to {after:.3g} {unit}")
+        _("{name} at {place}, mean {mean:.4g}, SD {before:.3g} to {after:.3g} {unit}")
         .format(
             name=patch["name"],
-            x=patch["center_lps_mm"][0],
-            y=patch["center_lps_mm"][1],
-            z=patch["center_lps_mm"][2],
+            place=placeText(patch["center_lps_mm"]),
             mean=patch["mean"],
             before=patch["noise_before"],
             after=patch["noise_after"],
@@ -115,7 +153,11 @@ class ReportTable:
         rows = reportRows(report) if report else []
         table = self._ui.reportTable
         table.setRowCount(len(rows))
-        tips = {"patches": "\n".join(patchLines(report)), "largest": _("Click to show the place in all views.")}
+        tips = {
+            "patches": "\n".join(patchLines(report)),
+            "largest": _("Click to show the place in all views."),
+            "model": modelTip(report),
+        }
         for index, (name, value, key) in enumerate(rows):
             for column, content in enumerate((name, value)):
                 item = qt.QTableWidgetItem(content)

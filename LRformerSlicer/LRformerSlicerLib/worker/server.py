@@ -38,6 +38,11 @@ from LRformerSlicerLib.worker.messages import (
 PROGRESS_INTERVAL_S = 0.1
 """Progress within one stage is reported at most this often; a panel cannot show more and the pipe stays empty."""
 
+NO_SCIKIT_IMAGE = (
+    "PSNR and SSIM need the Python package scikit-image: enter slicer.util.pip_install('scikit-image') in Slicer's "
+    "Python console, then restore again."
+)
+
 Send = Callable[[Event], None]
 
 
@@ -136,8 +141,11 @@ class Jobs:
         options = _options(request.options)
         progress.device = choose_device(options.device).type
         image = read_volume(Path(request.input))
+        unmeasured = []
         if request.kind == "restore":
             reference = self._reference(request)
+            if request.reference and reference is None:
+                unmeasured.append(NO_SCIKIT_IMAGE)
             result = self._restorer.restore(image, options, progress, request.modality, reference)
         elif request.kind == "preview":
             result = self._restorer.restore_slice(image, options, request.slice, progress, request.modality)
@@ -157,6 +165,7 @@ class Jobs:
             from LRformerSlicerLib.worker.change_measures import measure_change
 
             report["change"] = measure_change(result.restored, result.difference, report["modality"])
+        report["warnings"] = [*report["warnings"], *unmeasured]
         return {**report, "worker_seconds": time.perf_counter() - started}
 
     def _reference(self, request: Request):
@@ -166,8 +175,7 @@ class Jobs:
         from LRformerSlicerLib.restoration.volume_io import read_volume
 
         if importlib.util.find_spec("skimage") is None:
-            sentence = "PSNR and SSIM need the Python package scikit-image: install it to see them."
-            self._send(WarningEvent(request.id, sentence))
+            self._send(WarningEvent(request.id, NO_SCIKIT_IMAGE))
             return None
         return read_volume(Path(request.reference))
 
