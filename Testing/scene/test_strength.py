@@ -1,7 +1,32 @@
-"""Strength on a volume that is too large to be recomputed within one step of the slider."""
+"""Strength: what the slider makes of original and change, and of volumes too large for one of its steps."""
 
 import numpy as np
 import pytest
+
+from panel_contents import parameters_of
+
+
+def test_strength_blends_original_and_restored_without_the_network(restored, monkeypatch):
+    import slicer
+
+    parameters = parameters_of(restored)
+    original = slicer.util.arrayFromVolume(parameters.inputVolume).astype(float)
+    full = slicer.util.arrayFromVolume(parameters.restoredVolume).astype(float)
+    monkeypatch.setattr(restored.logic, "startRestoration", lambda *a, **k: pytest.fail("the network ran again"))
+    for percent in (50, 0, 25, 100):
+        restored.ui.strengthSlider.value = percent
+        shown = slicer.util.arrayFromVolume(parameters.restoredVolume)
+        assert shown.dtype == np.int16
+        assert np.abs(shown - (original + percent / 100 * (full - original))).max() <= 0.5001, percent
+    assert np.array_equal(shown, full)
+
+
+def test_strength_zero_is_the_original_voxel_for_voxel(restored):
+    import slicer
+
+    restored.ui.strengthSlider.value = 0
+    nodes = parameters_of(restored).inputVolume, parameters_of(restored).restoredVolume
+    assert np.array_equal(*(slicer.util.arrayFromVolume(node) for node in nodes))
 
 
 @pytest.fixture
