@@ -30,7 +30,13 @@ from ..mr_quality import evaluate_mr
 from ..noise_told_denoisers import noise_told_candidates, non_local_means
 from ..quality import score
 from .quality_pictures import quality_picture
-from .quality_tables import budget_lines, full_dose_lines, quality_lines, shipped_prior_lines
+from .quality_tables import (
+    budget_lines,
+    full_dose_lines,
+    prior_information_lines,
+    quality_lines,
+    shipped_prior_lines,
+)
 
 CT_UNIT, MR_UNIT = 1000.0, 1.0
 TUNING_STEP = 4
@@ -188,6 +194,12 @@ def _shipped_priors(options: BenchmarkOptions, _: Path) -> dict:
     return {"rows": rows}
 
 
+def _prior_information(options: BenchmarkOptions, _: Path) -> dict:
+    from .prior_information import evaluate_prior_information
+
+    return evaluate_prior_information(options.data)
+
+
 PARTS = {
     "ct-25": Part("Low-dose CT at 25 %", _ct(0.25), quality_lines),
     "ct-10": Part("Low-dose CT at 10 %", _ct(0.1), quality_lines),
@@ -202,6 +214,7 @@ PARTS = {
     "real-noise": Part("Real noise", _real_noise, real_noise_lines),
     "raw-kspace": Part("Raw k-space", _raw_kspace, kspace_file_lines),
     "priors": Part("Other priors for the shipped weights", _shipped_priors, shipped_prior_lines),
+    "prior-information": Part("What the prior knows", _prior_information, prior_information_lines),
     "networks": Part("Networks trained for the same time", _same_budget("networks"), budget_lines),
     "ablations": Part("Ablations", _same_budget("ablations"), budget_lines),
 }

@@ -99,3 +99,23 @@ def shipped_prior_lines(result: dict, _: str) -> Iterator[str]:
         inside = f"{row['psnr_inside_label_db']:.3f}" if row["psnr_inside_label_db"] is not None else "-"
         yield f"| {row['name']} | {row['psnr_db']:.3f} | {row['ssim']:.4f} | {inside} |"
     yield ""
+
+
+def prior_information_lines(result: dict, _: str) -> Iterator[str]:
+    """Markdown of what the prior knows beyond the degraded slice."""
+    yield (
+        "A network sees the degraded slice; a prior helps by what it knows beyond that. Share of the variance of the "
+        "clean slice's edges (logarithm of the gradient magnitude, inside the body) that is explained by the degraded "
+        "slice's own gradients, by the prior alone, and what the prior adds to the slice. RLPP is C and D of T = 4 "
+        "under the box of the body."
+    )
+    yield ""
+    yield "| task | prior | slices | degraded slice | prior alone | prior adds |"
+    yield "|---|---|---|---|---|---|"
+    for row in result["rows"]:
+        name = "RLPP (C and D)" if row["prior"] == "C and D" else row["prior"]
+        yield (
+            f"| {row['task']} | {name} | {row['slices']} | {100 * row['own']:.1f} % | {100 * row['alone']:.1f} % "
+            f"| {100 * row['added']:.2f} % |"
+        )
+    yield ""
