@@ -70,7 +70,8 @@ class LRformerSlicer(ScriptedLoadableModule):
 class LRformerSlicerParameterNode:
     """What the user sets for one volume, and what its last restoration made; saved with the scene.
 
-    strength, swipePosition and overlayOpacity are percentages, overlayThreshold is a value of the map, report is JSON.
+    strength, swipePosition and overlayOpacity are percentages, overlayThreshold is a value of the map.  report is JSON,
+    frameReports a list of such reports where all frames of a sequence were restored; report is then the shown frame's.
     The names of the Volume parameters with results follow the worker's outputs (panel.choices.resultParameter).
     """
 
@@ -101,6 +102,7 @@ class LRformerSlicerParameterNode:
     differenceVolume: slicer.vtkMRMLScalarVolumeNode
     expectedErrorVolume: slicer.vtkMRMLScalarVolumeNode
     report: str = ""
+    frameReports: str = ""
 
 
 class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -131,7 +133,8 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.region = RegionPart(self.ui, self.cursor)
         self.strength = StrengthPart(self.ui)
         self.report = ReportTable(self.ui, self.showProblem)
-        self.run.everyFrame = self.everyFrame = EveryFrame(self.ui, self.logic, self.run, self.updatePanel)
+        self.everyFrame = EveryFrame(self.ui, self.logic, self.run, self.updatePanel, self.onFrame)
+        self.run.everyFrame = self.everyFrame
         self.batch = BatchPart(self.ui, self.logic, self.run, self.updatePanel)
         self.advanced = Advanced(self.ui, self.showProblem)
 
@@ -147,6 +150,7 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic.close()
         self.advanced.close()
         self.strength.finish()
+        self.everyFrame.update(None)
         self.comparison.update(None)
         self.comparison.hideOverlay()
         self.setParameterNode(None)
@@ -212,6 +216,12 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
             self.updatePanel()
+
+    def onFrame(self):
+        """The input and all that was made of it show another frame: what was computed of the one before goes."""
+        self.strength.forget()
+        self.comparison.redrawOverlay()
+        self.updatePanel()
 
     def updatePanel(self, caller=None, event=None):
         """Make everything show what the parameter node says; called whenever that changes."""

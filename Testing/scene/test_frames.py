@@ -1,7 +1,12 @@
 """Sequences: the frame that is shown, or every frame. Slicer's real sequence nodes and logic; not the application."""
 
+import json
+
+import numpy as np
 import psutil
 import pytest
+
+from panel_contents import report_rows
 
 FRAMES = 3
 
@@ -90,15 +95,91 @@ def test_every_frame_gives_a_sequence_that_plays_along(panel, cine, wait_for, sc
             slicer.util.arrayFromVolume(proxy) == old
         ).all()
     assert [voxel_hash(sequence.GetNthDataNode(place)) for place in range(FRAMES)] == before
-    # Shown as the input is, in its study and under its transform; no frame and no map is left in the scene.
+    # Shown as the input is, in its study and under its transform; no frame is left in the scene, but the maps.
     assert restored.GetDisplayNode().GetWindow() == 350 and not restored.GetDisplayNode().GetAutoWindowLevel()
     assert restored.GetParentTransformNode() is proxy.GetParentTransformNode()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     items = [hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) for node in (proxy, restored)]
     assert items[0] == items[1]
     volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    assert {node.GetName() for node in volumes} == {"Cine frame", "Cine frame restored"}
-    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeDisplayNode") == 2
+    maps = ("restored", "prior", "consistency", "uncertainty", "difference", "expected error")
+    assert {node.GetName() for node in volumes} == {"Cine frame", *(f"Cine frame {name}" for name in maps)}
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeDisplayNode") == 7
+
+
+@pytest.fixture
+def played(panel_with_views, cine, wait_for):
+    """The panel after all frames were restored; its input's browser."""
+    proxy, _sequence, browser = cine()
+    panel_with_views.ui.inputSelector.setCurrentNode(proxy)
+    panel_with_views.ui.everyFrameCheckBox.click()
+    panel_with_views.ui.restoreButton.click()
+    wait_for(lambda: not panel_with_views.logic.busy)
+    return panel_with_views, browser
+
+
+def test_report_and_maps_are_those_of_the_frame_that_is_shown(played, wait_for, tmp_path):
+    import qt
+    import slicer
+
+    panel, browser = played
+    parameters = panel._parameterNode
+    assert panel.ui.sideBySideButton.checked and panel.ui.differenceButton.enabled
+    reports = json.loads(parameters.frameReports)
+    assert len({report["change"]["mean_shift"] for report in reports}) == FRAMES
+    for place in (2, 0, 1):
+        show_frame(browser, place)
+        wait_for(lambda place=place: report_rows(panel).get("Frame") == f"{place + 1} of 3", 5)
+        assert json.loads(parameters.report) == reports[place]
+        original, restored, change = (
+            slicer.util.arrayFromVolume(node).astype(np.float32)
+            for node in (parameters.inputVolume, parameters.restoredVolume, parameters.differenceVolume)
+        )
+        np.testing.assert_array_equal(restored - original, change)
+        assert np.abs(change).max() == pytest.approx(abs(reports[place]["change"]["largest_change"]))
+    assert parameters.differenceVolume.GetAttribute("LRformerSlicer.Unit") == "HU"
+    path = tmp_path / "report.json"
+    qt.QFileDialog.answers.append(str(path))
+    panel.ui.saveReportButton.click()
+    assert json.loads(path.read_text(encoding="utf-8"))["frames"] == reports
+
+
+def test_strength_and_contour_follow_the_frame(played, wait_for):
+    import slicer
+
+    panel, browser = played
+    parameters = panel._parameterNode
+    panel.ui.strengthSlider.value = 0
+    panel.ui.overlaySelector.currentIndex = 4
+    panel.ui.contourCheckBox.checked = True
+    contour = slicer.util.getNode("LRformer contour")
+    for place in (2, 0):
+        show_frame(browser, place)
+        wait_for(lambda place=place: report_rows(panel).get("Frame") == f"{place + 1} of 3", 5)
+        original, restored, error = (
+            slicer.util.arrayFromVolume(node)
+            for node in (parameters.inputVolume, parameters.restoredVolume, parameters.expectedErrorVolume)
+        )
+        np.testing.assert_array_equal(restored, original)
+        threshold = 0.05 * parameters.expectedErrorVolume.GetDisplayNode().GetWindowLevelMax()
+        np.testing.assert_array_equal(slicer.util.arrayFromVolume(contour) > 0, error >= threshold)
+
+
+def test_maps_too_large_to_keep_are_left_out_and_the_frames_compared(panel_with_views, cine, wait_for, monkeypatch):
+    from LRformerSlicerLib.scene import frames
+
+    monkeypatch.setattr(frames, "MAPS_LIMIT_BYTES", 1000)
+    panel = panel_with_views
+    proxy, _sequence, browser = cine()
+    panel.ui.inputSelector.setCurrentNode(proxy)
+    panel.ui.everyFrameCheckBox.click()
+    panel.ui.restoreButton.click()
+    wait_for(lambda: not panel.logic.busy)
+    assert "were not kept: restore a single frame to see them." in panel.ui.statusLabel.text
+    assert panel._parameterNode.differenceVolume is None and browser.GetNumberOfSynchronizedSequenceNodes(True) == 2
+    assert panel.ui.sideBySideButton.checked and not panel.ui.differenceButton.enabled
+    assert not panel.ui.strengthSlider.enabled and not panel.ui.overlaySelector.enabled
+    assert report_rows(panel).get("Frame") == "1 of 3"
 
 
 def test_each_frame_is_what_a_restoration_of_it_alone_gives(panel, cine, wait_for, voxel_hash):

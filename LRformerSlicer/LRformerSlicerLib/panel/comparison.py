@@ -78,6 +78,11 @@ class Comparison:
         self._overlay.hide()
         self._drawn = None
 
+    def redrawOverlay(self) -> None:
+        """The map holds other voxels now: the next update draws it anew."""
+        self.preview.hide()
+        self._drawn = None
+
     def forgetScene(self) -> None:
         """The scene is about to be closed: give the user's layout back and hold on to no node."""
         self.hideOverlay()
@@ -151,6 +156,7 @@ class Comparison:
         for buttonMode, button in self._buttons.items():
             button.checked = buttonMode is mode
             button.enabled = canCompare
+        self._ui.differenceButton.enabled = canCompare and parameters.differenceVolume is not None
         self._ui.orientationSelector.enabled = canCompare
         self._ui.swipeSlider.visible = mode is CompareMode.SWIPE
         self._ui.flickNowButton.visible = mode is CompareMode.FLICKER
@@ -172,7 +178,8 @@ def _comparisonOf(parameters):
     if parameters is None or not hasViews() or parameters.compareMode is CompareMode.OFF:
         return None
     nodes = parameters.inputVolume, parameters.restoredVolume, parameters.differenceVolume
-    if any(node is None for node in nodes):
+    needed = nodes if parameters.compareMode is CompareMode.DIFFERENCE else nodes[:2]
+    if any(node is None for node in needed):
         return None
     return (parameters.compareMode, *nodes, parameters.orientation)
 

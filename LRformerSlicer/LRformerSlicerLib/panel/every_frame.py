@@ -1,39 +1,57 @@
 """Every frame: a choice that shows only where the input is one of the frames of a sequence."""
 
+import json
+
 import slicer
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.panel.advanced import optionsOf
 from LRformerSlicerLib.panel.choices import resultParameter
+from LRformerSlicerLib.panel.frame_follower import FrameFollower
 from LRformerSlicerLib.panel.messages import progressText
 from LRformerSlicerLib.panel.region import regionOptions
 from LRformerSlicerLib.panel.restoration_queue import RestorationQueue
-from LRformerSlicerLib.scene.frames import FrameSeries, frameCount
+from LRformerSlicerLib.scene.frames import FrameSeries, frameCount, shownFrame
 from LRformerSlicerLib.scene.restoration_job import RESULTS
 
 
 class EveryFrame:
     """Restores the frames of a sequence one after another; the check box is bound to the parameter node by name.
 
-    run: the RunControl, whose Restore button comes here when the choice is made.
+    run: the RunControl, whose Restore button comes here when the choice is made; onFrame is called when another frame
+    of the input is shown.
     """
 
-    def __init__(self, ui, logic, run, onChanged) -> None:
+    def __init__(self, ui, logic, run, onChanged, onFrame) -> None:
         self._ui, self._logic, self._run, self._onChanged = ui, logic, run, onChanged
         self._queue = None
         self._frames = None
         self._parameters = None
         self._seconds = 0.0
         self._problem = ""
+        self._reports: list[dict] = []
+        self._follower = FrameFollower(lambda number: onFrame())
 
     def update(self, parameters) -> None:
         """Follow `parameters`."""
         self._parameters = parameters
+        self._follower.follow(parameters.inputVolume if parameters is not None else None)
+        self._showReport()
         count = frameCount(parameters.inputVolume) if parameters is not None else 0
         box = self._ui.everyFrameCheckBox
         box.visible = count > 1
         box.enabled = not self._logic.busy
         box.text = _("Every frame ({count}), not only the one shown").format(count=count)
+
+    def _showReport(self) -> None:
+        """The report of the frame that is shown."""
+        parameters = self._parameters
+        reports = json.loads(parameters.frameReports) if parameters is not None and parameters.frameReports else []
+        number = shownFrame(parameters.inputVolume) if reports else 0
+        if number < len(reports):
+            text = json.dumps(reports[number])
+            if text != parameters.report:
+                parameters.report = text
 
     def isWanted(self, parameters) -> bool:
         """Whether Restore means all frames."""
@@ -43,7 +61,7 @@ class EveryFrame:
         """Restore all frames with the settings of their volume. Raises what a single restoration raises."""
         self._parameters = parameters
         self._frames = FrameSeries(parameters.inputVolume)
-        self._seconds, self._problem = 0.0, ""
+        self._seconds, self._problem, self._reports = 0.0, "", []
         self._options = {**optionsOf(parameters), **regionOptions(parameters)}
         self._queue = RestorationQueue(
             self._logic,
@@ -74,6 +92,7 @@ class EveryFrame:
     def _oneRestored(self, place: int, nodes, report) -> None:
         self._seconds += report.get("worker_seconds", 0)
         self._frames.keep(place, nodes)
+        self._reports.append({**report, "frame": place + 1, "frames": self._frames.count})
 
     def _oneFailed(self, place: int, message) -> None:
         # A sequence with holes would be no series in time: the first failure is the end.
@@ -92,16 +111,23 @@ class EveryFrame:
         if not slicer.mrmlScene.IsNodePresent(self._parameters.inputVolume):
             self._run.showFailed(_("The input volume was deleted meanwhile: load it again, then restore it."))
             return
-        proxy = frames.finish()
+        shown = frames.finish()
         with slicer.util.NodeModify(self._parameters.parameterNode):
             self._run.chooseFirstView(self._parameters)
             for name in RESULTS["restore"]:
-                setattr(self._parameters, resultParameter(name), None)
-            self._parameters.report = ""
-            self._parameters.restoredVolume = proxy
+                setattr(self._parameters, resultParameter(name), shown.get(name))
+            self._parameters.frameReports = json.dumps(self._reports)
+            self._parameters.strength = 100.0
         self._onChanged()
-        self._run.showStatus(
-            _("Restored {count} frames as '{name}' in {seconds:.0f} s.").format(
-                count=frames.count, name=proxy.GetName(), seconds=self._seconds
-            )
+        text = _("Restored {count} frames as '{name}' in {seconds:.0f} s.").format(
+            count=frames.count, name=shown["restored"].GetName(), seconds=self._seconds
         )
+        if not frames.keepsMaps:
+            left_out = _("Their maps would take {size:.0f} GB and were not kept: restore a single frame to see them.")
+            text = "\n".join([text, left_out.format(size=frames.mapsBytes / 1e9)])
+        self._run.showStatus("\n".join([text, *dict.fromkeys(warningsOf(self._reports))]))
+
+
+def warningsOf(reports) -> list[str]:
+    """What the restorations of several frames warned of."""
+    return [str(warning) for report in reports for warning in report.get("warnings", [])]

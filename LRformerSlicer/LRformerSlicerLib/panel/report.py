@@ -34,6 +34,8 @@ def reportRows(report) -> list[tuple[str, str, str]]:
         ),
         (_("Model"), f"{name} ({sha256[:12]})" if sha256 else str(name), "model"),
     ]
+    if "frame" in report:
+        rows.insert(0, (_("Frame"), _("{frame} of {frames}").format(**report), ""))
     if change.get("noise_sd_before") is not None:
         before, after = change["noise_sd_before"], change["noise_sd_after"]
         share = 100 * (1 - after / before) if before else 0
@@ -187,12 +189,15 @@ class ReportTable:
         if not path:
             return
         try:
-            Path(path).write_text(
-                json.dumps({"use": RESEARCH_USE, **json.loads(self._shown)}, indent=2) + "\n", encoding="utf-8"
-            )
+            Path(path).write_text(json.dumps(self._whole(), indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             problem = _("The report could not be saved ({reason}): choose another folder.")
             self._onProblem(UserError(problem.format(reason=error.strerror)).message)
+
+    def _whole(self) -> dict:
+        """What is saved: the report, of a sequence those of all frames, and what it is for."""
+        frames = json.loads(self._parameters.frameReports or "[]")
+        return {"use": RESEARCH_USE, **({"frames": frames} if frames else json.loads(self._shown))}
 
     def _name(self) -> str:
         volume = self._parameters.inputVolume if self._parameters is not None else None

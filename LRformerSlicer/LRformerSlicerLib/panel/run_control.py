@@ -137,7 +137,7 @@ class RunControl:
             self.chooseFirstView(parameters)
             for name in RESULTS["restore"]:  # what this run did not make must not stay from the one before
                 setattr(parameters, resultParameter(name), nodes.get(name))
-            parameters.report = json.dumps(report)
+            parameters.report, parameters.frameReports = json.dumps(report), ""
             parameters.strength = 100.0
 
     def chooseFirstView(self, parameters) -> None:

@@ -42,6 +42,11 @@ class StrengthPart:
         if self._blend is not None:
             self._blend.finish()
 
+    def forget(self) -> None:
+        """The volumes hold other voxels now; whatever was left to do would mix the two."""
+        self._timer.stop()
+        self._blend = None
+
     def onIdle(self) -> None:
         """Another block."""
         if self._blend is None or not self._blend.isPending:

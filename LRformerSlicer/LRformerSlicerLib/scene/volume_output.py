@@ -47,7 +47,7 @@ def addResultNodes(inputNode, files: dict[str, Path]) -> dict[str, slicer.vtkMRM
     with nothingLeftBehindOnError():
         for name, path in files.items():
             image = _readImage(path)
-            label = _("{input} {result}").format(input=inputNode.GetName(), result=_resultLabel(name))
+            label = _("{input} {result}").format(input=inputNode.GetName(), result=resultLabel(name))
             node = _addVolumeNode(label, image, inputNode)
             if name in ("restored", "preview"):
                 _setVoxels(node, image, inputNode.GetImageData().GetScalarType())
@@ -95,7 +95,8 @@ def nodeIds() -> list[str]:
     return [scene.GetNthNode(index).GetID() for index in range(scene.GetNumberOfNodes())]
 
 
-def _resultLabel(name: str) -> str:
+def resultLabel(name: str) -> str:
+    """What a result is called behind the name of its input."""
     return {
         "restored": _("restored"),
         "preview": _("preview"),
@@ -183,15 +184,24 @@ def showAsInput(node, inputNode) -> None:
 
 def _showAsMap(node, isSigned: bool) -> None:
     """Colours and display range for a map whose values say nothing about the input's window."""
+    upper = _mapUpper(node)
+    showMapRange(node, -upper if isSigned else 0.0, upper)
+
+
+def showMapRange(node, lower: float, upper: float) -> None:
+    """Colours for a map between two values; they diverge where the lower one is negative."""
+    display = node.GetDisplayNode()
+    display.SetWindowLevelMinMax(lower, upper)
+    colors = divergingColors() if lower < 0 else sequentialColors()
+    display.SetAndObserveColorNodeID(colors.GetID())
+
+
+def _mapUpper(node) -> float:
     values = slicer.util.arrayFromVolume(node).ravel()
     values = values[:: max(1, values.size // MAP_RANGE_VOXELS)]
     values = np.abs(values[np.isfinite(values)])
     values = values[values > 0]
-    upper = float(np.percentile(values, MAP_PERCENTILE)) if values.size else 1.0
-    display = node.GetDisplayNode()
-    display.SetWindowLevelMinMax(-upper if isSigned else 0.0, upper)
-    colors = divergingColors() if isSigned else sequentialColors()
-    display.SetAndObserveColorNodeID(colors.GetID())
+    return float(np.percentile(values, MAP_PERCENTILE)) if values.size else 1.0
 
 
 def placeBeside(node, inputNode) -> None:
