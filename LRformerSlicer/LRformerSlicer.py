@@ -226,6 +226,8 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def updatePanel(self, caller=None, event=None):
         """Make everything show what the parameter node says; called whenever that changes."""
         parameters = self._parameterNode
+        if self.ui.setupBox.visible:  # Restore and Batch install, too
+            self.setupState.update()
         isRestorable = self.input.update(parameters)
         self.run.update(parameters, isRestorable)
         for part in (

@@ -174,6 +174,20 @@ def test_every_control_has_a_tool_tip_and_a_translated_choice(panel):
     assert labels[0] == "Automatic" and len(set(labels)) == 5
 
 
+def test_the_set_up_box_goes_when_restore_has_installed_what_was_missing(panel, open_volume, wait_for, monkeypatch):
+    from LRformerSlicerLib.panel import setup_state
+
+    missing = ["timm>=1.0"]
+    monkeypatch.setattr(setup_state, "missingRequirements", lambda: list(missing))
+    panel.enter()
+    assert panel.ui.setupBox.visible and panel.ui.reportSection.collapsed
+    open_volume()
+    missing.clear()
+    panel.ui.restoreButton.click()
+    wait_for(lambda: not panel.logic.busy)
+    assert not panel.ui.setupBox.visible and not panel.ui.reportSection.collapsed
+
+
 def test_slicers_self_test_passes_in_the_host(host, panel_with_views):
     import LRformerSlicer
     from LRformerSlicerLib.restoration.models import MODELS_FOLDER

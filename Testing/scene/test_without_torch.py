@@ -68,6 +68,9 @@ def test_the_panel_explains_and_restore_and_the_self_test_say_why_they_do_not_ru
     said = run("""
 print("box:", ui.setupBox.visible)
 print(ui.setupLabel.text)
+print(ui.offlineLabel.text)
+ui.offlineSection.collapsed = False
+print("height:", panel.uiWidget.minimumSizeHint().height() <= 930, ui.reportSection.collapsed)
 volume = slicer.util.addVolumeFromArray(np.random.default_rng(0).normal(40, 20, (3, 48, 48)).astype(np.int16))
 volume.CreateDefaultDisplayNodes()
 nodes = slicer.mrmlScene.GetNumberOfNodes()
@@ -94,6 +97,7 @@ print("one by one:", result.testsRun, len(result.failures) + len(result.errors),
         assert file in said
     assert f"medsam_vit_b.pth (375.0 MB) into {wheels.parent}" in said
     assert said.count("status: These Python packages are missing: torch>=2.2") == 2
+    assert "height: True True" in said
     assert "busy: False Restore" in said
     assert "Skipped the restoration: these Python packages are missing: torch>=2.2" in said
     # Slicer's ctest runs the methods one by one: three cannot run here (two without torch, one without views).

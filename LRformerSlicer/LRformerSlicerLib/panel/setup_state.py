@@ -13,18 +13,23 @@ class SetupState:
     def __init__(self, ui, onProblem) -> None:
         self._ui = ui
         self._onProblem = onProblem
+        self._isMissing = False
         ui.setupButton.connect("clicked(bool)", self.onSetup)
 
     def update(self) -> None:
         """Look what is missing, and say it."""
         missing = missingRequirements()
         self._ui.setupBox.visible = bool(missing)
+        if bool(missing) != self._isMissing:
+            self._isMissing = bool(missing)
+            # Nothing was restored yet: its place is better used for what to do first.
+            self._ui.reportSection.collapsed = self._isMissing
         if missing:
-            explanation = _(
+            self._ui.setupLabel.text = _(
                 "Before the first restoration these Python packages must be installed: {packages}. The button asks "
                 "first; the weights of the restoration came with this extension."
             ).format(packages=", ".join(missing))
-            self._ui.setupLabel.text = "\n".join([explanation, offlineList(packageNames(missing))])
+            self._ui.offlineLabel.text = offlineList(packageNames(missing))
 
     def onSetup(self, checked=False) -> None:
         """Install with consent; the panel says what is still missing afterwards."""
