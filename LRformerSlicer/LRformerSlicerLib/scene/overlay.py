@@ -14,7 +14,7 @@ from LRformerSlicerLib.scene.views import ViewContents, compositeNode, removeWit
 LEGEND_LABELS = 5
 LEGEND_FORMAT = "%.2f"
 COARSE_LEGEND_FORMAT = "%.0f"
-LEGEND_SIZE = (0.07, 0.26)
+LEGEND_SIZE = (0.06, 0.2)
 LEGEND_POSITION = (0.985, 0.03)
 """Shares of the view: small, and at its lower right edge, where little of the patient is covered."""
 
