@@ -98,6 +98,29 @@ def test_a_slider_that_moves_on_ends_at_its_last_place(blended, wait_for):
     )
 
 
+@pytest.mark.parametrize("is_input_there", [True, False])
+def test_a_finer_grid_is_blended_in_blocks_as_well_and_does_not_drift(blended, scene, add_ct, wait_for, is_input_there):
+    import slicer
+
+    parameters = blended._parameterNode
+    before = slicer.util.arrayFromVolume(parameters.restoredVolume).copy()
+    change = slicer.util.arrayFromVolume(parameters.differenceVolume)
+    # An input of another size stands for the coarse one of super-resolution; without any it is the same.
+    parameters.inputVolume = add_ct(slices=30, size=24, name="coarse") if is_input_there else None
+    blended.ui.strengthSlider.value = 90
+    known = blended.strength._blend._isKnown
+    assert 0 < known.sum() < 0.5 * known.size
+    for value in (70, 20, 55, 40):
+        blended.ui.strengthSlider.value = value
+        slicer.app.processEvents()
+    wait_for(lambda: not blended.strength._blend.isPending, 10)
+    wanted = np.rint((before - change) + np.float32(0.4) * change).astype(np.int16)
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(parameters.restoredVolume), wanted)
+    blended.ui.strengthSlider.value = 100
+    wait_for(lambda: not blended.strength._blend.isPending, 10)
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(parameters.restoredVolume), before)
+
+
 @pytest.mark.parametrize("way", ["leaving", "choosing another volume"])
 def test_nobody_gets_a_half_blended_volume(blended, way, add_ct):
     import slicer

@@ -28,13 +28,14 @@ class StrengthBlend:
 
     inputNode: the original, or None when it was deleted; differenceNode: the network's change at full strength, on the
     grid of the restored volume.  Super-resolution has a finer grid than its input: there the original is what is left
-    of the restored volume without the change.
+    of the restored volume without the change, and is kept, block by block as it is needed.
     """
 
     def __init__(self, inputNode, restoredNode, differenceNode) -> None:
         self._inputNode, self._restoredNode, self._differenceNode = inputNode, restoredNode, differenceNode
         self._interpolated: np.ndarray | None = None
-        self._strength = shownStrength(restoredNode)
+        self._isKnown: np.ndarray | None = None
+        self._strength = self._firstStrength = shownStrength(restoredNode)
         self._nextLayer: int | None = None
 
     def fits(self, inputNode, restoredNode, differenceNode) -> bool:
@@ -83,17 +84,24 @@ class StrengthBlend:
     def _blend(self, block: tuple[slice, ...]) -> None:
         target = slicer.util.arrayFromVolume(self._restoredNode)
         change = slicer.util.arrayFromVolume(self._differenceNode)
-        values = self._original(target, change)[block] + np.float32(self._strength) * change[block]
+        values = self._original(target, change, block) + np.float32(self._strength) * change[block]
         if np.issubdtype(target.dtype, np.integer):
             limits = np.iinfo(target.dtype)
             np.clip(np.rint(values, out=values), limits.min, limits.max, out=values)
         target[block] = values
 
-    def _original(self, target: np.ndarray, change: np.ndarray) -> np.ndarray:
+    def _original(self, target: np.ndarray, change: np.ndarray, block: tuple[slice, ...]) -> np.ndarray:
         if self._inputNode is not None:
             voxels = slicer.util.arrayFromVolume(self._inputNode)
             if voxels.shape == target.shape:
-                return voxels
+                return voxels[block]
         if self._interpolated is None:
-            self._interpolated = target - np.float32(shownStrength(self._restoredNode)) * change
-        return self._interpolated
+            self._interpolated = np.empty(target.shape, dtype=np.float32)
+            self._isKnown = np.zeros(target.shape, dtype=bool)
+        # Computed once, before the block is first changed: from rounded voxels it would drift with every move.
+        original, isKnown = self._interpolated[block], self._isKnown[block]
+        if not isKnown.all():
+            found = target[block] - np.float32(self._firstStrength) * change[block]
+            np.copyto(original, found, where=~isKnown)
+            isKnown[...] = True
+        return original
