@@ -10,8 +10,13 @@ from .train import TASK_NAMES
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``lrformer evaluate``."""
-    parser.add_argument("--task", default="ct-denoise", metavar="|".join(TASK_NAMES), help="what to judge (ct-denoise)")
-    parser.add_argument("--data", required=True, type=Path, help="folder that holds train/ and test/")
+    parser.add_argument(
+        "--task", metavar="|".join(TASK_NAMES), help="what to judge (ct-denoise, or what the collection is known for)"
+    )
+    parser.add_argument("--data", required=True, type=Path, help="folder that holds train/ and test/, or a collection")
+    parser.add_argument("--collection", choices=["aapm", "ixi", "adni"], help="DATA is this collection, as downloaded")
+    parser.add_argument("--slices-a-scan", type=int, default=4, help="of a collection (4)")
+    parser.add_argument("--most-scans", type=int, help="of a collection (all)")
     parser.add_argument("--model", type=Path, help="the checkpoint (default: the shipped one)")
     parser.add_argument("--dose", type=float, default=0.25, help="CT: fraction of full dose to simulate (0.25)")
     parser.add_argument("--kernel", default="standard", help="CT: smooth, standard or sharp (standard)")
@@ -31,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     import json
     import logging
 
+    from ..evaluation.collections import COLLECTIONS, evaluate_collection
     from ..evaluation.ct_quality import evaluate_ct
     from ..evaluation.fidelity.reliability import fit_on_train
     from ..evaluation.mr_quality import evaluate_mr
@@ -41,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..restoration.tasks import task_named
 
     logging.basicConfig(level=logging.WARNING)
-    task = task_named(arguments.task)
+    usual = COLLECTIONS[arguments.collection].task if arguments.collection else "ct-denoise"
+    task = task_named(arguments.task or usual)
     model = arguments.model or shipped_model(task.name)
     options = RestorationOptions(
         task=task.name,
@@ -55,7 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
         _add_to_card(card_path(model), "expected_error", fitted.as_dict())
         print(f"expected error: {json.dumps(fitted.as_dict())}")
         return 0
-    if task.modality == "CT":
+    if arguments.collection:
+        result = evaluate_collection(
+            arguments.collection, arguments.data, options, arguments.slices_a_scan, arguments.most_scans
+        )
+        title = f"{arguments.collection}, {result['degradation']}"
+    elif task.modality == "CT":
         result = evaluate_ct(arguments.data, options, arguments.dose, arguments.kernel)
         title = f"dose {arguments.dose:g}, {arguments.kernel}"
     else:

@@ -22,6 +22,7 @@ from ..restoration.engine import RestorationOptions, Restorer
 from ..restoration.intensity import Intensity, mr_intensity
 from ..restoration.tasks import Task, task_named
 from ..restoration.volume import check_volume
+from ..restoration.volume_io import read_volume
 from .classical_denoisers import ClassicalDenoiser, required_candidates
 from .interpolators import interpolators
 from .quality import (
@@ -102,12 +103,14 @@ def load_scans(folder: Path, names: tuple[str, ...], count: int, scale: int) -> 
     files = [file for file in files if file.exists()]
     if not files:
         raise UserError(f"None of the MR scans to judge is in {folder}: name the folder of train/ and test/.")
-    return [_load_scan(file, count, scale) for file in files]
+    return [load_scan(file, count, scale) for file in files]
 
 
-def _load_scan(file: Path, count: int, scale: int) -> ReferenceScan:
-    name = file.name.removesuffix(".nii.gz")
-    volume = check_volume(sitk.ReadImage(str(file)))
+def load_scan(file: Path, count: int, scale: int) -> ReferenceScan:
+    """``count`` slices of the middle of a NIfTI file; UserError where it is no volume that can be restored."""
+    name = file.name.removesuffix(".gz").removesuffix(".nii")
+    image = read_volume(file)
+    volume = check_volume(image)
     slices = volume.slices
     rows, columns = (size // scale * scale for size in slices.shape[1:])
     margin = (1.0 - MIDDLE_SHARE) / 2.0
