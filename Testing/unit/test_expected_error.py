@@ -1,9 +1,12 @@
 """The map of the expected error: made with the weights whose card holds its formula, in the scan's units."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LRformerSlicerLib.prior.foreground import body_mask
 from LRformerSlicerLib.restoration.engine import RestorationOptions, Restorer
@@ -28,7 +31,9 @@ def telling(checkpoints, tmp_path):
 @pytest.mark.parametrize("task", ["ct-denoise", "mr-sr2"])
 def test_the_map_lies_on_the_restored_grid_in_its_unit(telling, ct_image, mr_image, task):
     image = ct_image if task == "ct-denoise" else mr_image
-    result = Restorer().restore(image, RestorationOptions(task=task, model=telling(task), prior="none", device="cpu"))
+    options = RestorationOptions(task=task, model=telling(task), prior="none", device="cpu", expected_error=True)
+    result = Restorer().restore(image, options)
+    assert result.report["seconds"]["expected_error"] > 0
     expected = result.expected_error
     assert expected.GetSize() == result.restored.GetSize() and expected.GetPixelID() == sitk.sitkFloat32
     np.testing.assert_allclose(expected.GetOrigin(), result.restored.GetOrigin())
@@ -44,6 +49,17 @@ def test_the_map_lies_on_the_restored_grid_in_its_unit(telling, ct_image, mr_ima
     outside = np.zeros(values.shape, dtype=bool)
     outside[:, :2] = True
     assert not values[outside].any()
+
+
+def test_it_is_made_for_those_only_who_ask(telling, checkpoints, ct_image):
+    asked = RestorationOptions(task="ct-denoise", prior="none", device="cpu", expected_error=True)
+    result = Restorer().restore(ct_image, replace(asked, model=telling("ct-denoise"), expected_error=False))
+    assert result.expected_error_array is None and "expected_error" not in result.report["seconds"]
+    with pytest.raises(ValueError, match="expected_error=True"):
+        _ = result.expected_error
+    result = Restorer().restore(ct_image, replace(asked, model=checkpoints["ct-denoise"]))
+    with pytest.raises(UserError, match="holds no expected error"):
+        _ = result.expected_error
 
 
 def test_the_command_writes_it_and_says_where_the_card_has_none(telling, checkpoints, ct_image, lrformer, tmp_path):

@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         only_roi=arguments.only_roi,
         strength=arguments.strength,
+        expected_error=arguments.expected_error_out is not None,
         **prior_options(arguments),
     )
     if restore_folder.is_wanted(arguments):

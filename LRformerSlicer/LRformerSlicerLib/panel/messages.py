@@ -27,7 +27,11 @@ def progressText(event):
     }
     text = stages.get(event.stage, event.stage.capitalize())
     if event.total > 0:
-        text = _("{stage}: slice {done} of {total}").format(stage=text, done=event.done, total=event.total)
+        # What is saved are whole images: the restored volume and its maps.
+        form = (
+            _("{stage}: image {done} of {total}") if event.stage == "write" else _("{stage}: slice {done} of {total}")
+        )
+        text = form.format(stage=text, done=event.done, total=event.total)
     if event.seconds_left is not None:
         text = _("{text}, about {seconds:.0f} s left").format(text=text, seconds=event.seconds_left)
     if event.device:

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from scipy import ndimage
 
+from .intensity import Intensity
+
 NEAR_MM = 1.7
 """Standard deviation of the neighbourhood of change, gradient and flip change."""
 WIDE_MM = 7.0
@@ -76,6 +78,22 @@ def error_model_of(card: dict) -> ExpectedErrorModel | None:
     found = card.get("expected_error")
     model = ExpectedErrorModel.from_dict(found) if found else None
     return None if model is not None and model.wants_flip else model
+
+
+def expected_error_of(
+    model: ExpectedErrorModel,
+    original: np.ndarray,
+    restored: np.ndarray,
+    body: np.ndarray,
+    pixel_size_mm: tuple[float, float],
+    intensity: Intensity,
+) -> np.ndarray:
+    """How far a restored slice is expected to be off: (H, W) float32 in normalised intensity, 0 outside the body.
+
+    original, restored: (H, W) finite voxel values on the same grid; the rest as in :func:`error_features`.
+    """
+    slices = (intensity.normalise(one) for one in (original, restored))
+    return np.where(body, model.expected(error_features(*slices, body, pixel_size_mm)), np.float32(0.0))
 
 
 def error_features(

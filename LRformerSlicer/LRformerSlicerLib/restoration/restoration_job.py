@@ -7,7 +7,7 @@ import torch
 
 from ..degradation.mr.resolution import with_measured_centre
 from ..errors import UserError
-from .expected_error import error_model_of
+from .expected_error import error_model_of, expected_error_of
 from .intensity import to_voxel_type, value_limits
 from .metrics import noise_sd
 from .models import ModelStore, shipped_model
@@ -20,6 +20,9 @@ from .tiling import TiledNetwork
 from .volume import fill_non_finite
 
 NOISE_SLICES = 5
+
+EXPECTED_ERROR_TYPE = np.float16
+"""Of normalised intensity: three digits are more than the map knows, in half of the memory."""
 
 
 class RestorationJob(PriorJob):
@@ -59,6 +62,10 @@ class RestorationJob(PriorJob):
         self._noise_at = set(np.linspace(indices.start, indices.stop - 1, NOISE_SLICES).astype(int).tolist())
         self._noise: list[tuple[float, float]] = []
         self.restored = np.empty(self._array_shape(indices, self.task.scale), dtype=self.volume.dtype)
+        self.expected: np.ndarray | None = None
+        if self.options.expected_error and self.error_model is not None:
+            self.seconds["expected_error"] = 0.0
+            self.expected = np.zeros(self.restored.shape, dtype=EXPECTED_ERROR_TYPE)
         consistency, discrepancy = self._make_maps(indices)
         return RestorationResult(
             self.volume,
@@ -71,6 +78,7 @@ class RestorationJob(PriorJob):
             intensity=self.intensity,
             mask_of=self.mask_of,
             error_model=self.error_model,
+            expected_error_array=self.expected,
         )
 
     def _use(self, batch: list[int], pixels: list, masks: list, consistency: np.ndarray, discrepancy: np.ndarray):
@@ -97,6 +105,22 @@ class RestorationJob(PriorJob):
                 self._measure_noise(index, pixels[place], target, masks[place])
             else:
                 self._write_finer_grid(target, index, pixels[place], weights[place], answers.get(place))
+            if self.expected is not None:
+                with Clock(self.seconds, "expected_error"):
+                    self._expect_error(index, pixels[place], target, masks[place])
+
+    def _expect_error(self, index: int, original: np.ndarray, restored: np.ndarray, body: np.ndarray) -> None:
+        if self.task.scale > 1:
+            original = interpolate_slice(original, self.task.scale)
+            body = self.mask_of(original)
+        self.volume.plane.view(self.expected)[index - self._first] = expected_error_of(
+            self.error_model,
+            original,
+            fill_non_finite(restored)[0],
+            body,
+            tuple(step / self.task.scale for step in self.volume.pixel_size_mm),
+            self.intensity,
+        )
 
     def _weight(self, index: int, mask: np.ndarray) -> np.ndarray:
         """How much of the network's answer each pixel takes: strength, region and, in CT, the body."""

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import UserError
-from .expected_error import ExpectedErrorModel, error_features
+from .expected_error import ExpectedErrorModel
 from .intensity import Intensity
 from .metrics import MetricSum
 from .super_resolution import interpolate_slice, place_on_grid, resized_grid
@@ -88,6 +88,8 @@ class RestorationResult(PriorResult):
     mask_of: MaskOf = field(repr=False, kw_only=True)
     error_model: ExpectedErrorModel | None = field(default=None, kw_only=True)
     """Of the weights, where their card holds one."""
+    expected_error_array: np.ndarray | None = field(default=None, repr=False, kw_only=True)
+    """In normalised intensity on the restored grid, where the options asked for it and the card tells it."""
 
     @property
     def restored(self) -> sitk.Image:
@@ -115,21 +117,15 @@ class RestorationResult(PriorResult):
     def expected_error(self) -> sitk.Image:
         """How far the restored values are expected to be off, float32 in their unit; 0 outside the body.
 
-        Meant for restorations at full strength.  Raises UserError where the weights' card says nothing of it.
+        Meant for restorations at full strength.  Raises UserError where the weights' card says nothing of it, and
+        ValueError where the options did not ask for it.
         """
         if self.error_model is None:
             raise UserError("The card of these weights holds no expected error: choose other weights for that map.")
-        expected = np.zeros(self.restored_array.shape, dtype=np.float32)
-        target = self.volume.plane.view(expected)
-        pixel_size_mm = tuple(step / self.task.scale for step in self.volume.pixel_size_mm)
-        for place, pair in enumerate(self._pairs()):
-            original, restored = (fill_non_finite(one)[0] for one in pair)
-            body = self.mask_of(original)
-            features = error_features(
-                self.intensity.normalise(original), self.intensity.normalise(restored), body, pixel_size_mm
-            )
-            target[place] = np.where(body, self.error_model.expected(features) * abs(self.intensity.unit), 0.0)
-        return self._image(expected, self.task.scale)
+        if self.expected_error_array is None:
+            raise ValueError("no expected error was made: RestorationOptions(expected_error=True) makes it")
+        unit = np.float32(abs(self.intensity.unit))
+        return self._image(self.expected_error_array.astype(np.float32) * unit, self.task.scale)
 
     def compare(self, reference: sitk.Image) -> dict:
         """PSNR, SSIM and RMSE before and after against a reference, in the task's window inside the body.

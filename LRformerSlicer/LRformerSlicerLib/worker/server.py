@@ -135,10 +135,11 @@ class Jobs:
         from LRformerSlicerLib.restoration.engine import Restorer
         from LRformerSlicerLib.restoration.models import choose_device
         from LRformerSlicerLib.restoration.volume_io import OutputFiles, read_volume
+        from LRformerSlicerLib.worker.change_measures import measure_change
 
         if self._restorer is None:
             self._restorer = Restorer()
-        options = _options(request.options)
+        options = _options({**request.options, "expected_error": "expected_error" in request.outputs})
         progress.device = choose_device(options.device).type
         image = read_volume(Path(request.input))
         unmeasured = []
@@ -151,19 +152,20 @@ class Jobs:
             result = self._restorer.restore_slice(image, options, request.slice, progress, request.modality)
         else:
             result = self._restorer.produce_prior(image, options, progress, request.modality)
-        progress.stage("write")
+        report = dict(result.report)
         with OutputFiles() as files:  # all of them or none
-            for name, path in request.outputs.items():
+            for number, (name, path) in enumerate(request.outputs.items(), 1):
+                progress(Progress("write", number, len(request.outputs), None))
                 if not hasattr(type(result), name):  # an instance would make the image to answer
                     raise UserError(f"A {request.kind} job makes no {name} image: do not ask for it.")
                 if name == "expected_error" and result.error_model is None:
                     continue
-                files.add_image(getattr(result, name), Path(path))
+                image = getattr(result, name)
+                files.add_image(image, Path(path))
+                if name == "difference" and request.kind == "restore":  # while it is there: each access makes it anew
+                    report["change"] = measure_change(result.restored, image, report["modality"])
             files.commit()
-        report = dict(result.report)
-        if request.kind == "restore":
-            from LRformerSlicerLib.worker.change_measures import measure_change
-
+        if request.kind == "restore" and "change" not in report:
             report["change"] = measure_change(result.restored, result.difference, report["modality"])
         report["warnings"] = [*report["warnings"], *unmeasured]
         return {**report, "worker_seconds": time.perf_counter() - started}
