@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_volume_arguments(parser)
     parser.add_argument("--dose", type=float, metavar="0..1", help="CT: the share of the dose, such as 0.25")
     parser.add_argument("--factor", type=int, metavar="2|4", help="MR: times fewer samples in plane")
+    parser.add_argument("--thickness", type=int, metavar="N", help="MR: times thicker slices")
     parser.add_argument("--motion", action="store_true", help="MR: artifacts of motion during the acquisition")
     parser.add_argument("--seed", type=int, default=0, help="of the noise and the motion (0)")
     add_progress_argument(parser)
@@ -21,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Degrade and write."""
     reporter = Reporter(arguments.progress)
-    of_mr = arguments.factor is not None or arguments.motion
+    of_mr = arguments.factor is not None or arguments.motion or arguments.thickness is not None
     if (arguments.dose is not None) == of_mr:
-        raise UserError("One degradation is needed: give --dose for CT, or --factor or --motion for MR.")
+        raise UserError("One degradation is needed: give --dose for CT, or --factor, --thickness or --motion for MR.")
     if arguments.seed < 0:
         raise UserError(f"The seed {arguments.seed} is negative: choose 0 or more.")
     if arguments.factor is not None and arguments.factor not in (2, 4):
@@ -39,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dose is not None:
         degraded = lower_dose(image, arguments.dose, arguments.seed, reporter)
     else:
-        degraded = degrade_mr(image, arguments.factor or 1, arguments.motion, arguments.seed, reporter)
+        thickness = 1 if arguments.thickness is None else arguments.thickness
+        degraded = degrade_mr(image, arguments.factor or 1, arguments.motion, arguments.seed, reporter, thickness)
     write_volume(degraded, arguments.output)
     reporter.say(f"Written: {arguments.output}")
     reporter.done({"output": str(arguments.output)})

@@ -42,16 +42,25 @@ def lower_dose(image: sitk.Image, dose: float, seed: int = 0, progress: Progress
 
 
 def degrade_mr(
-    image: sitk.Image, factor: int = 1, motion: bool = False, seed: int = 0, progress: ProgressCallback = ignore
+    image: sitk.Image,
+    factor: int = 1,
+    motion: bool = False,
+    seed: int = 0,
+    progress: ProgressCallback = ignore,
+    thickness: int = 1,
 ) -> sitk.Image:
-    """An MR volume with motion artifacts, or `factor` (2, 4) times fewer k-space samples in plane, or both.
+    """An MR volume with `thickness` times thicker slices, motion artifacts, `factor` (2, 4) times fewer k-space samples
+    in plane, or all of that.
 
     The grid of fewer samples is coarser and covers the same extent; rows and columns that do not fill a coarse
-    pixel are left out. Raises UserError for a volume that is not MR, another factor, or slices too small.
+    pixel are left out, and so are slices that do not fill a thick one. Raises UserError for a volume that is not MR,
+    another factor, more than there are slices, or slices too small.
     """
     if factor not in (1, 2, 4):
         raise UserError(f"The factor {factor} is not possible: choose 2 or 4.")
     volume = _divisible(_volume_of("MR", image, "motion" if motion else "lower resolution"), factor)
+    if thickness != 1:
+        volume = _thicker(volume, thickness)
     rows, columns = (side // factor for side in volume.slices.shape[1:])
     if min(rows, columns) < SMALLEST_SLICE_PIXELS:
         raise UserError(f"Slices {factor} times smaller would be {columns} x {rows} pixels: choose a larger volume.")
@@ -83,6 +92,27 @@ def _divisible(volume: Volume, factor: int) -> Volume:
         return volume
     cropped = sitk.RegionOfInterest(volume.image, size, [0, 0, 0])
     return replace(volume, image=cropped, slices=volume.plane.view(sitk.GetArrayViewFromImage(cropped)))
+
+
+def _thicker(volume: Volume, thickness: int) -> Volume:
+    """The volume with its slices, along the acquisition's own axis, averaged to thicker ones."""
+    from ..degradation.mr import thick_slices
+
+    thick = thick_slices(fill_non_finite(volume.slices)[0], thickness)
+    shape, across = list(volume.image.GetSize()), volume.plane.across_axis
+    shape[across] = len(thick)
+    array = np.empty(tuple(reversed(shape)), dtype=volume.dtype)
+    limits = value_limits("MR", volume.dtype, volume.lowest, volume.highest)
+    volume.plane.view(array)[:] = to_voxel_type(thick, volume.dtype, limits)
+    image = sitk.GetImageFromArray(array)
+    spacing = list(volume.image.GetSpacing())
+    middle = [0.0, 0.0, 0.0]
+    middle[across] = (thickness - 1) / 2
+    image.SetOrigin(volume.image.TransformContinuousIndexToPhysicalPoint(middle))
+    spacing[across] *= thickness
+    image.SetSpacing(spacing)
+    image.SetDirection(volume.image.GetDirection())
+    return replace(volume, image=image, slices=volume.plane.view(sitk.GetArrayViewFromImage(image)))
 
 
 def _each_slice(

@@ -7,5 +7,6 @@ and noise of one standard deviation has it on both sides.
 
 from .motion import add_motion
 from .resolution import truncate_kspace
+from .thick_slices import thick_slices
 
-__all__ = ["add_motion", "truncate_kspace"]
+__all__ = ["add_motion", "thick_slices", "truncate_kspace"]
