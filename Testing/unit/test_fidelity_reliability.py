@@ -36,9 +36,9 @@ from LRformerSlicerLib.restoration.expected_error import (
     ExpectedErrorModel,
     error_features,
     error_model_of,
-    restored_mirrored,
 )
 from LRformerSlicerLib.restoration.options import RestorationOptions
+from LRformerSlicerLib.restoration.self_ensemble import restored_mirrored
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kernel", default="standard", help="CT: smooth, standard or sharp (standard)")
     parser.add_argument("--prior", default="lite-medsam", help="lite-medsam, medsam or none")
     parser.add_argument("--samples", type=int, default=4, help="stochastic passes of the prior (4)")
+    parser.add_argument("--self-ensemble", action="store_true", help="judge the mean over mirror images")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--report", type=Path, help="write everything to this JSON file")
     parser.add_argument("--write-card", action="store_true", help="put the scores into the model's card")
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         prior=arguments.prior,
         samples=arguments.samples,
+        self_ensemble=arguments.self_ensemble,
     )
     if arguments.fit_expected_error:
         fitted = fit_on_train(arguments.data, options)

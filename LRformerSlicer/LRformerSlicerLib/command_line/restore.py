@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_prior_arguments(parser)
     parser.add_argument("--only-roi", action="store_true", help="change nothing outside --roi")
     parser.add_argument("--strength", type=float, default=1.0, metavar="0..1", help="share of the change to take (1)")
+    parser.add_argument("--self-ensemble", action="store_true", help="also restore mirror images: better, 4 x the time")
     parser.add_argument("--prior-out", type=Path, metavar="FILE", help="write the prior, U = (C + D) / 2")
     parser.add_argument("--difference-out", type=Path, metavar="FILE", help="write restored minus input")
     parser.add_argument(
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         only_roi=arguments.only_roi,
         strength=arguments.strength,
+        self_ensemble=arguments.self_ensemble,
         expected_error=arguments.expected_error_out is not None,
         **prior_options(arguments),
     )

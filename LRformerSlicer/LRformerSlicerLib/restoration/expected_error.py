@@ -14,7 +14,6 @@ says how large errors are on average around a pixel.  It cannot tell the error o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -111,7 +110,7 @@ def error_features(
         restored: (H, W) after it.
         body: (H, W) bool; only the body's pixels count as surroundings.
         pixel_size_mm: along rows' and columns' index.
-        flipped: :func:`restored_mirrored`'s answer for the slice; gives the flip change.
+        flipped: ``self_ensemble.restored_mirrored``'s answer for the slice; gives the flip change.
     """
     weight = body.astype(np.float32)
     pixels = np.asarray(restored, dtype=np.float32)
@@ -129,18 +128,6 @@ def error_features(
     if flipped is not None:
         features[FLIP_FEATURE] = _around((np.asarray(flipped) - pixels) ** 2, weight, pixel_size_mm, NEAR_MM)
     return features
-
-
-def restored_mirrored(
-    network: Callable[[np.ndarray, np.ndarray], np.ndarray], image: np.ndarray, prior: np.ndarray
-) -> np.ndarray:
-    """The network's answer to slices mirrored left to right, mirrored back: one more pass of the network.
-
-    Args:
-        network: as ``tiling.TiledNetwork``: (B, C, H, W) and (B, 2, H, W) to (B, scale H, scale W).
-        image, prior: what the network was given.
-    """
-    return np.flip(network(np.flip(image, -1).copy(), np.flip(prior, -1).copy()), -1)
 
 
 def _around(squares: np.ndarray, weight: np.ndarray, pixel_size_mm: tuple[float, float], sd_mm: float) -> np.ndarray:

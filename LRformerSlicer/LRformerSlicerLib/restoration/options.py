@@ -33,6 +33,8 @@ class RestorationOptions:
     only_roi: bool = False
     strength: float = 1.0
     """0 leaves the input as it is, 1 gives the network's answer; a linear blend between."""
+    self_ensemble: bool = False
+    """Restore every slice four times, mirrored along no, one, the other and both axes, and take the mean."""
     expected_error: bool = False
     """Make the map of the expected error, too, where the model's card tells how."""
 

@@ -13,6 +13,7 @@ from .metrics import noise_sd
 from .models import ModelStore, shipped_model
 from .prior_job import Clock, PriorJob
 from .result import RestorationResult
+from .self_ensemble import restored_by_ensemble
 from .slicing import neighbour_stack
 from .super_resolution import check_memory, interpolate_slice
 from .tasks import choose_task
@@ -89,7 +90,7 @@ class RestorationJob(PriorJob):
             stacks = np.stack([self._network_input(batch[place]) for place in wanted])
             maps = np.stack([consistency[wanted], discrepancy[wanted]], axis=1)
             with Clock(self.seconds, "network"):
-                outputs = self.network(stacks, maps)
+                outputs = self._answer(stacks, maps)
             self._judge_precision(stacks, maps)
             if not np.isfinite(outputs).all():
                 raise UserError("The model gives values that are not numbers: choose another model.")
@@ -108,6 +109,11 @@ class RestorationJob(PriorJob):
             if self.expected is not None:
                 with Clock(self.seconds, "expected_error"):
                     self._expect_error(index, pixels[place], target, masks[place])
+
+    def _answer(self, stacks: np.ndarray, maps: np.ndarray) -> np.ndarray:
+        if self.options.self_ensemble:
+            return restored_by_ensemble(self.network, stacks, maps)
+        return self.network(stacks, maps)
 
     def _expect_error(self, index: int, original: np.ndarray, restored: np.ndarray, body: np.ndarray) -> None:
         if self.task.scale > 1:
@@ -214,5 +220,6 @@ class RestorationJob(PriorJob):
             "precision": self.precision or {"autocast": None},
             "strength": self.options.strength,
             "only_roi": self.options.only_roi,
+            "self_ensemble": self.options.self_ensemble,
             "noise_sd": {"before": sd[0], "after": sd[1]},
         }
