@@ -180,7 +180,10 @@ def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
 
 
 def _shipped_priors(options: BenchmarkOptions, _: Path) -> dict:
+    import torch
+
     from ...network.checkpoint import load_checkpoint
+    from ...restoration.self_ensemble import restored_by_ensemble
     from .prior_variants import PRIOR_VARIANTS
     from .same_budget import judge, judged_slices
 
@@ -191,6 +194,14 @@ def _shipped_priors(options: BenchmarkOptions, _: Path) -> dict:
     for samples in (1, 2, 8):
         other = judged_slices(options.data, samples)
         rows.append({"name": f"C and D of T = {samples}", **judge(network, other, "C and D", device)})
+
+    def ensemble(image: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+        def answer(*inputs: np.ndarray) -> np.ndarray:
+            return network(*(torch.from_numpy(one).to(device) for one in inputs)).cpu().numpy()
+
+        return torch.from_numpy(restored_by_ensemble(answer, image.cpu().numpy(), prior.cpu().numpy()))
+
+    rows.append({"name": "C and D, self-ensemble", **judge(ensemble, slices, "C and D", device)})
     return {"rows": rows}
 
 

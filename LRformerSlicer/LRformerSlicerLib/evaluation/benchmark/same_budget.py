@@ -108,7 +108,7 @@ def _pair(name: str, degraded: np.ndarray, clean: np.ndarray, samples: int) -> P
 
 
 @torch.inference_mode()
-def restored_by(network: torch.nn.Module, one: Judged, variant: str, device: torch.device) -> np.ndarray:
+def restored_by(network: Callable[..., torch.Tensor], one: Judged, variant: str, device: torch.device) -> np.ndarray:
     """(H, W) HU; what lies outside the body stays as it is, as in the engine."""
     task = DoseTask()
     degraded, _, prior = to_tensors(with_prior_variant(one.pair, variant), task)
@@ -116,7 +116,7 @@ def restored_by(network: torch.nn.Module, one: Judged, variant: str, device: tor
     return np.where(one.pair.body, task.stored.restore(answer), one.slice.degraded).astype(np.float32)
 
 
-def judge(network: torch.nn.Module, slices: list[Judged], variant: str, device: torch.device) -> dict:
+def judge(network: Callable[..., torch.Tensor], slices: list[Judged], variant: str, device: torch.device) -> dict:
     """Means over slices in the display window: inside the body of the unlabelled, inside the label of the others."""
     window, body, inside = DoseTask().stored.window, [], []
     for one in slices:
