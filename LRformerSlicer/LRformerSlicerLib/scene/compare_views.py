@@ -154,6 +154,8 @@ class CompareViews:
         """Fit the first view to its volume, at the position that was seen before, and the others to the first."""
         first, *others = self.shownSliceNodes()
         first.SetOrientation(orientation)
+        # As Slicer's own views: an oblique scan is seen slice by slice, not cut across its slices.
+        first.RotateToVolumePlane(self._volumes[1])
         applicationLogic = slicer.app.applicationLogic()
         logic = applicationLogic.GetSliceLogic(first)
         logic.FitSliceToBackground()
