@@ -203,6 +203,8 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onInputChosen(self, volume):
         """Another volume: its own settings."""
         if self._parameterNode is not None:
+            if not self.logic.busy:
+                self.run.showStatus("")  # what stands there is of the volume before
             self.setParameterNode(self.logic.parameterNodeOf(volume))
 
     def setParameterNode(self, parameterNode):

@@ -42,7 +42,8 @@ def reportRows(report) -> list[tuple[str, str, str]]:
         text = _("{before:.3g} to {after:.3g} {unit} (-{share:.0f} %)")
         if share < 0:
             text, share = _("{before:.3g} to {after:.3g} {unit} (+{share:.0f} %)"), -share
-        rows.append((_("Noise SD"), text.format(before=before, after=after, unit=unit, share=share), "patches"))
+        text = text.format(before=before, after=after, unit=unit, share=share).replace("  ", " ")
+        rows.append((_("Noise SD"), text, "patches"))
         rows.append(
             (_("Measured in"), _("{count} flat patches").format(count=len(change["patches"])) + PATCHES_HINT, "patches")
         )
