@@ -223,7 +223,8 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The input and all that was made of it show another frame: what was computed of the one before goes."""
         self.strength.forget()
         self.comparison.redrawOverlay()
-        self.updatePanel()
+        if self._parameterNode is not None:  # else the module was left, and catches up when it is opened again
+            self.updatePanel()
 
     def updatePanel(self, caller=None, event=None):
         """Make everything show what the parameter node says; called whenever that changes."""

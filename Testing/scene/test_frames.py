@@ -165,6 +165,25 @@ def test_strength_and_contour_follow_the_frame(played, wait_for):
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(contour) > 0, error >= threshold)
 
 
+def test_a_frame_chosen_while_another_module_is_open_is_caught_up_with(played, wait_for, views):
+    import slicer
+
+    panel, browser = played
+    parameters = panel._parameterNode
+    panel.ui.strengthSlider.value = 0
+    layout = views.layoutManager.layout
+    panel.exit()
+    show_frame(browser, 2)
+    wait_for(lambda: panel.strength._blend is None, 5)
+    assert views.layoutManager.layout == layout
+    panel.enter()
+    assert report_rows(panel)["Frame"] == "3 of 3"
+    original, restored = (
+        slicer.util.arrayFromVolume(node) for node in (parameters.inputVolume, parameters.restoredVolume)
+    )
+    np.testing.assert_array_equal(restored, original)
+
+
 def test_maps_too_large_to_keep_are_left_out_and_the_frames_compared(panel_with_views, cine, wait_for, monkeypatch):
     from LRformerSlicerLib.scene import frames
 
