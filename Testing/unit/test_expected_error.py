@@ -1,5 +1,6 @@
 """The map of the expected error: made with the weights whose card holds its formula, in the scan's units."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import SimpleITK as sitk
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LRformerSlicerLib.prior.foreground import body_mask
+from LRformerSlicerLib.restoration import models
 from LRformerSlicerLib.restoration.engine import RestorationOptions, Restorer
 from LRformerSlicerLib.restoration.expected_error import FLIP_FEATURE, FLOOR, error_model_of
 
@@ -66,12 +68,25 @@ def test_the_command_writes_it_and_says_where_the_card_has_none(telling, checkpo
     source, out, error = tmp_path / "in.nrrd", tmp_path / "out.nrrd", tmp_path / "error.nrrd"
     sitk.WriteImage(ct_image, str(source))
     words = ("restore", source, out, "--prior", "none", "--device", "cpu", "--expected-error-out", error)
-    code, _, complaint = lrformer(*words, "--model", checkpoints["ct-denoise"])
-    assert code == 2 and "holds no expected error" in complaint
+    code, answer, complaint = lrformer(*words, "--progress", "json", "--model", checkpoints["ct-denoise"])
+    assert code == 2 and f"{checkpoints['ct-denoise']} holds no expected error" in answer + complaint
+    assert '"stage"' not in answer  # no slice was begun
     assert not out.exists() and not error.exists()
     code, _, complaint = lrformer(*words, "--model", telling("ct-denoise"))
     assert (code, complaint) == (0, "")
     assert sitk.ReadImage(str(error)).GetSize() == ct_image.GetSize()
+
+
+def test_shipped_weights_without_it_are_refused_before_the_first_slice(checkpoints, mr_image, monkeypatch):
+    monkeypatch.setattr(models, "MODELS_FOLDER", checkpoints["mr-sr2"].parent)
+    shipped = models.shipped_model("mr-sr2")
+    asked = RestorationOptions(task="mr-sr2", prior="none", device="cpu", expected_error=True)
+    steps = []
+    with pytest.raises(UserError, match=f"{re.escape(str(shipped))} holds no expected error: leave that map out"):
+        Restorer().restore(mr_image, replace(asked, expected_error_needed=True), steps.append)
+    assert not steps
+    assert Restorer().restore(mr_image, asked, steps.append).error_model is None  # the panel asks for all there are
+    assert steps
 
 
 def test_a_model_that_wants_a_second_pass_is_not_taken_for_one_that_does_not():

@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         strength=arguments.strength,
         self_ensemble=arguments.self_ensemble,
         expected_error=arguments.expected_error_out is not None,
+        expected_error_needed=arguments.expected_error_out is not None,
         **prior_options(arguments),
     )
     if restore_folder.is_wanted(arguments):

@@ -15,6 +15,7 @@ says how large errors are on average around a pixel.  It cannot tell the error o
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
@@ -77,6 +78,14 @@ def error_model_of(card: dict) -> ExpectedErrorModel | None:
     found = card.get("expected_error")
     model = ExpectedErrorModel.from_dict(found) if found else None
     return None if model is not None and model.wants_flip else model
+
+
+def no_expected_error(model: Path) -> str:
+    """The sentence for a user who asked for the map with a model file whose card tells none."""
+    return (
+        f"The model card of {model} holds no expected error: leave that map out, or choose a model whose card has one "
+        "('lrformer evaluate --fit-expected-error' fits it for a model of your own)."
+    )
 
 
 def expected_error_of(

@@ -37,6 +37,8 @@ class RestorationOptions:
     """Restore every slice four times, mirrored along no, one, the other and both axes, and take the mean."""
     expected_error: bool = False
     """Make the map of the expected error, too, where the model's card tells how."""
+    expected_error_needed: bool = False
+    """With `expected_error`: refuse a model whose card does not tell how, before any slice is restored."""
 
 
 @dataclass(frozen=True)

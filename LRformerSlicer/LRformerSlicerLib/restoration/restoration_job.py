@@ -7,7 +7,7 @@ import torch
 
 from ..degradation.mr.resolution import with_measured_centre
 from ..errors import UserError
-from .expected_error import error_model_of, expected_error_of
+from .expected_error import error_model_of, expected_error_of, no_expected_error
 from .intensity import to_voxel_type, value_limits
 from .metrics import noise_sd
 from .models import ModelStore, shipped_model
@@ -51,6 +51,8 @@ class RestorationJob(PriorJob):
             )
         self.loaded = loaded
         self.error_model = error_model_of(loaded.card)
+        if options.expected_error_needed and self.error_model is None:
+            raise UserError(no_expected_error(self.model_path))
         self.network = TiledNetwork(network, self.device, self.warn)
         self.context = network.context
         self.limits = value_limits(self.modality, volume.dtype, volume.lowest, volume.highest)
