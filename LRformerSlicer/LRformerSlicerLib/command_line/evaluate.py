@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..evaluation.collections import COLLECTIONS, evaluate_collection
     from ..evaluation.ct_quality import evaluate_ct
-    from ..evaluation.fidelity.reliability import fit_on_train
+    from ..evaluation.fidelity.reliability_fit import fit_on_train
     from ..evaluation.mr_quality import evaluate_mr
     from ..evaluation.quality import table_lines
     from ..network.checkpoint import card_path

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
 from ...restoration.engine import RestorationOptions
-from ...restoration.expected_error import (
-    FEATURES,
-    FLIP_FEATURE,
-    NEAR_MM,
-    ExpectedErrorModel,
-    error_features,
-)
+from ...restoration.expected_error import FLIP_FEATURE, NEAR_MM, ExpectedErrorModel
 from ...restoration.tasks import task_named
 from ..quality import bootstrap_interval
 from .reliability_figures import reliability_maps, sparsification_figure
-from .reliability_measures import ause, interval_factor, power_law, sparsification_curve, spearman
+from .reliability_fit import best_figures, features_of, fit_expected_error
+from .reliability_measures import ause, sparsification_curve, spearman
 from .reliability_samples import Sample, samples
 from .reliability_tables import reliability_lines
 
-__all__ = ["evaluate_reliability", "judge_maps", "fit_expected_error", "fit_on_train", "reliability_lines"]
+__all__ = ["evaluate_reliability", "judge_maps", "reliability_lines"]
 
-COVERAGES = (0.5, 0.68, 0.9, 0.95)
-FIT_PIXELS_A_SLICE = 4000
 NO_EXTRA_PASS = "expected error, no extra pass"
 ONE_EXTRA_PASS = "expected error, one extra pass"
 CEILING = "ceiling: the true local error"
@@ -70,8 +62,9 @@ def evaluate_reliability(
     """
     task = task_named(options.task)
     train = list(samples(Path(data), "train", options, dose, kernel, train_slices, mirrors=1))
-    models = {NO_EXTRA_PASS: fit_expected_error(train, FEATURES)}
-    models[ONE_EXTRA_PASS] = fit_expected_error(train, (*FEATURES, FLIP_FEATURE))
+    names = best_figures(train)
+    models = {NO_EXTRA_PASS: fit_expected_error(train, names)}
+    models[ONE_EXTRA_PASS] = fit_expected_error(train, (*names, FLIP_FEATURE))
     test = list(samples(Path(data), "test", options, dose, kernel, test_slices, 3, prior_samples_of))
     maps = [maps_of(one, models) for one in test]
     judged = judge_maps(test, maps)
@@ -97,47 +90,9 @@ def evaluate_reliability(
     }
 
 
-def fit_on_train(data: Path, options: RestorationOptions, most: int | None = None) -> ExpectedErrorModel:
-    """The expected error that needs no extra pass, for ``options.task``, from ``data/train``.
-
-    Args:
-        data: folder of train/.
-        options: ``options.task`` decides; not "auto".
-        most: slices of CT, scans of MR; None for all.
-
-    Raises:
-        UserError: the scans are missing, or no weights ship for the task.
-    """
-    return fit_expected_error(samples(Path(data), "train", options, 1.0, "standard", most, mirrors=0), FEATURES)
-
-
-def fit_expected_error(train: Iterable[Sample], names: tuple[str, ...]) -> ExpectedErrorModel:
-    """Factor, exponents and interval factors from restored slices whose truth is known; slices count alike."""
-    random = np.random.default_rng(0)
-    figures, errors = [], []
-    for one in train:
-        features, error = _features(one), one.error
-        chosen = random.choice(len(error), FIT_PIXELS_A_SLICE)
-        figures.append(np.column_stack([features[name][one.body][chosen] for name in names]).astype(np.float64))
-        errors.append(error[chosen])
-    features, error = np.concatenate(figures), np.concatenate(errors)
-    factor, exponents = power_law(features, error)
-    expected = factor * np.prod(features**exponents, axis=1)
-    return ExpectedErrorModel(
-        float(f"{factor:.4g}"),
-        {name: round(float(exponent), 4) for name, exponent in zip(names, exponents, strict=True)},
-        {f"{coverage:g}": round(interval_factor(expected, error, coverage), 3) for coverage in COVERAGES},
-    )
-
-
-def _features(one: Sample) -> dict[str, np.ndarray]:
-    flipped = one.mirrored[0] if one.mirrored else None
-    return error_features(one.original, one.restored, one.body, one.pixel_size_mm, flipped)
-
-
 def maps_of(one: Sample, models: dict[str, ExpectedErrorModel]) -> dict[str, np.ndarray]:
     """Every map to judge, (H, W), higher where less certain."""
-    features, near = _features(one), [NEAR_MM / step for step in one.pixel_size_mm]
+    features, near = features_of(one), [NEAR_MM / step for step in one.pixel_size_mm]
     ensemble = np.stack([one.restored, *one.mirrored])
     maps = {
         "constant": np.zeros(one.body.shape),

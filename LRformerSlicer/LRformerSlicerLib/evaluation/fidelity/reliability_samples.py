@@ -22,6 +22,8 @@ FIT_DOSES = (0.1, 0.17, 0.25, 0.35, 0.5)
 LOCAL_ERROR_MM = 2.5
 """Standard deviation of the neighbourhood whose RMS error is called the local error: about 6 mm across."""
 MR_SLICES_A_SCAN = 2
+MR_MIXTURES = {"train": 4, "test": 1}
+"""Of artifacts, a scan: a fit to one each would be a fit to a handful of mixtures."""
 MIRRORS = (2, 1, (1, 2))
 """Axes of (slices, rows, columns) that the self-ensemble mirrors; the first alone is the cheap version."""
 
@@ -155,7 +157,7 @@ def _mr(data: Path, part: str, task: Task, most: int | None) -> Iterator[tuple]:
     names = TEST_SCANS if part == "test" else TRAIN_SCANS
     chosen = tuple(names[place] for place in _spread(len(names), most))
     for seed, scan in enumerate(load_scans(data / part, chosen, MR_SLICES_A_SCAN, task.scale)):
-        for one in degrade_scan(scan, task, seed, mixtures=1):
+        for one in degrade_scan(scan, task, seed, mixtures=MR_MIXTURES[part]):
             yield scan.names, one.volume, scan.slices, scan.bodies, scan.pixel_size_mm, scan.intensity
 
 
