@@ -33,6 +33,7 @@ from LRformerSlicerLib.panel.messages import userMessage
 from LRformerSlicerLib.panel.region import RegionPart
 from LRformerSlicerLib.panel.report import ReportTable
 from LRformerSlicerLib.panel.run_control import RunControl
+from LRformerSlicerLib.panel.sections import TakingTurns
 from LRformerSlicerLib.panel.self_test import SelfTest
 from LRformerSlicerLib.panel.setup_state import SetupState
 from LRformerSlicerLib.panel.strength import StrengthPart
@@ -137,6 +138,7 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.run.everyFrame = self.everyFrame
         self.batch = BatchPart(self.ui, self.logic, self.run, self.updatePanel)
         self.advanced = Advanced(self.ui, self.showProblem)
+        self.sections = TakingTurns(self.ui.reportSection, self.ui.batchSection, self.ui.advancedSection)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)

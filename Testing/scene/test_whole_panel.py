@@ -1,10 +1,29 @@
 """The panel as a whole: it fits a screen, and every control explains itself."""
 
+import pytest
+
 
 def test_the_panel_fits_one_screen_of_1080_lines(restored):
     # Slicer's own menu, tool bars and the module panel's head take about 150 lines.
     assert restored.uiWidget.minimumSizeHint().height() <= 930
     assert restored.ui.advancedSection.collapsed
+
+
+@pytest.mark.parametrize("opened", ["advancedSection", "batchSection", "reportSection"])
+def test_it_fits_whatever_is_open_for_the_long_sections_take_turns(restored, opened):
+    import slicer
+
+    sections = [getattr(restored.ui, name) for name in ("advancedSection", "batchSection", "reportSection")]
+    for section in sections:
+        section.collapsed = False
+    getattr(restored.ui, opened).collapsed = False
+    slicer.app.processEvents()
+    assert [section.collapsed for section in sections].count(False) == 1
+    assert not getattr(restored.ui, opened).collapsed
+    assert restored.uiWidget.minimumSizeHint().height() <= 930
+    getattr(restored.ui, opened).collapsed = True
+    assert all(section.collapsed for section in sections), "folding one opens no other"
+    restored.ui.reportSection.collapsed = False
 
 
 def test_every_control_has_a_tool_tip(restored):
