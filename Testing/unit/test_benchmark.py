@@ -15,10 +15,10 @@ from LRformerSlicerLib.evaluation.benchmark.peer_networks import PEER_NAMES, Pee
 from LRformerSlicerLib.evaluation.benchmark.prior_variants import PRIOR_VARIANTS, with_prior_variant
 from LRformerSlicerLib.evaluation.benchmark.quality_pictures import quality_picture
 from LRformerSlicerLib.evaluation.benchmark.report import run_parts, write_document
-from LRformerSlicerLib.evaluation.benchmark.same_budget import BudgetRow, Judged, ablation_rows, train_and_judge
+from LRformerSlicerLib.evaluation.benchmark.same_budget import BudgetRow, Judged, ablation_rows, judge, train_and_judge
 from LRformerSlicerLib.evaluation.classical_denoisers import gradient_anisotropic_diffusion, total_variation
 from LRformerSlicerLib.evaluation.noise_told_denoisers import bm3d_spectrum, bm3d_white, non_local_means
-from LRformerSlicerLib.evaluation.quality import OURS, Answer, JudgedSlice, best_settings, compare
+from LRformerSlicerLib.evaluation.quality import OURS, Answer, JudgedSlice, best_settings, compare, score
 from LRformerSlicerLib.network.lrformer import LRformerArchitecture
 from LRformerSlicerLib.restoration.models import MODELS_FOLDER
 from LRformerSlicerLib.training.patches import Pair
@@ -138,6 +138,19 @@ def test_a_row_is_trained_for_its_budget_judged_and_not_done_again(tmp_path):
     assert found["macs"] > 0
     again = train_and_judge(row, [], [], tmp_path, 6.0, device)
     assert again == found
+
+
+def test_trained_networks_are_judged_in_the_window_of_the_tables():
+    """A network that changes nothing scores what the degraded slices score there."""
+    slices = [body_slice(seed) for seed in range(3)]
+    judged = [Judged(pair_of(one), one) for one in slices]
+    found = judge(lambda image, prior: image, judged, "none", torch.device("cpu"))
+    assert found["per_slice_psnr_db"] == pytest.approx(
+        [score(one.degraded, one, WINDOW)["psnr_db"] for one in slices], abs=0.02
+    )
+    assert found["rmse"] == pytest.approx(
+        np.mean([score(one.degraded, one, WINDOW)["rmse"] for one in slices]), rel=0.01
+    )
 
 
 def test_the_document_holds_what_was_measured_and_says_what_was_not(tmp_path):

@@ -118,7 +118,7 @@ def restored_by(network: Callable[..., torch.Tensor], one: Judged, variant: str,
 
 def judge(network: Callable[..., torch.Tensor], slices: list[Judged], variant: str, device: torch.device) -> dict:
     """Means over slices in the display window: inside the body of the unlabelled, inside the label of the others."""
-    window, body, inside = DoseTask().stored.window, [], []
+    window, body, inside = DoseTask().task.metrics_window, [], []
     for one in slices:
         image = restored_by(network, one, variant, device)
         if one.label is None:
