@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -262,3 +264,17 @@ class TestRefusals:
             code, _, complaint = lrformer("restore", scans, tmp_path / "out")
         assert code == 2 and "Another lrformer restores into" in complaint
         assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_second_run_beside_the_first_has_nothing_to_say_of_ports(recwarn):
+    from LRformerSlicerLib.command_line.cluster import local_processes
+
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # another program's, which is as good
+            taken.bind(("127.0.0.1", 8787))
+            taken.listen()
+        with local_processes(1) as client:
+            assert client.submit(sum, (1, 2)).result() == 3
+            address = client.scheduler_info()["address"]
+    assert "127.0.0.1" in address
+    assert [str(one.message) for one in recwarn if "Port" in str(one.message)] == []

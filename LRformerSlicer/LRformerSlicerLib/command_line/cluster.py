@@ -53,7 +53,9 @@ def local_processes(jobs: int) -> Iterator[Client]:
                     threads_per_worker=1,
                     processes=True,
                     memory_limit=None,
-                    dashboard_address=None,
+                    # No page about the work; a fixed port would clash with that of a second run.
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
                     local_directory=folder,
                     silence_logs=logging.CRITICAL,
                 )
