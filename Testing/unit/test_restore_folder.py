@@ -29,7 +29,7 @@ def folder_command(source: Path, out: Path, model: Path, *options: object) -> li
 
 def run_to_end(*words: object) -> subprocess.CompletedProcess:
     return subprocess.run(
-        folder_command(*words), capture_output=True, text=True, env=ENVIRONMENT, timeout=LONGEST_RUN_S
+        folder_command(*words), capture_output=True, encoding="utf-8", env=ENVIRONMENT, timeout=LONGEST_RUN_S
     )
 
 
@@ -107,7 +107,7 @@ def start(checkpoints):
     def begin(source: Path, out: Path, *options: object) -> tuple[subprocess.Popen, list[psutil.Process]]:
         run = subprocess.Popen(
             folder_command(source, out, checkpoints["ct-denoise"], *options),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", env=ENVIRONMENT, start_new_session=True,
         )  # fmt: skip
         runs.append(run)
         if "json" in options:
@@ -163,7 +163,7 @@ def test_ctrl_c_leaves_no_process_and_keeps_what_is_done(long_scans, tmp_path, s
     out = tmp_path / "out"
     run, processes = start(long_scans, out, "--jobs", "2")
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to all of them
-    printed = run.communicate(timeout=20)[0]
+    printed = run.communicate(timeout=60)[0]
     assert run.returncode == 130
     assert printed.strip() == "Stopped; what is finished stays: run the same command again to go on."
     _, alive = psutil.wait_procs(processes, timeout=5)

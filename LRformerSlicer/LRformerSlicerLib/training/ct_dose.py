@@ -72,7 +72,9 @@ class DoseTask(TrainingTask):
             "dose_range": list(DOSE_RANGE),
             "noise_stretched_by": list(self.augmentation.residual_range),
             "share_of_patches_at_full_dose": self.augmentation.clean_share,
-            "inserted_lesions": asdict(LESIONS),
+            "inserted_lesions": {
+                key: list(value) if isinstance(value, tuple) else value for key, value in asdict(LESIONS).items()
+            },
             "full_dose_photons": FULL_DOSE_PHOTONS,
             "electronic_noise_photons": ELECTRONIC_NOISE_PHOTONS,
             "water_attenuation_per_mm": WATER_ATTENUATION_PER_MM,
