@@ -99,6 +99,11 @@ def long_scans(tmp_path, ct_image) -> Path:
     return folder
 
 
+def _heed_ctrl_c() -> None:
+    """What a shell starts in the background is deaf to it, and so would be all that these tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def start(checkpoints):
     """Starts a run in a process group of its own and waits until its first volume is done; ends it at last."""
@@ -108,6 +113,7 @@ def start(checkpoints):
         run = subprocess.Popen(
             folder_command(source, out, checkpoints["ct-denoise"], *options),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", env=ENVIRONMENT, start_new_session=True,
+            preexec_fn=_heed_ctrl_c,
         )  # fmt: skip
         runs.append(run)
         if "json" in options:
