@@ -186,16 +186,22 @@ def panel_with_views(views, host, checkpoints):
 
 
 @pytest.fixture
-def restored(panel_with_views, add_ct, wait_for):
-    """The panel after one click on Restore, its volume chosen and shown in the views as the user's own."""
+def panel_with_volume(panel_with_views, add_ct):
+    """The panel with a volume chosen and shown in the views as the user's own."""
     import slicer
 
-    panel = panel_with_views
     volume = add_ct(slices=6, size=64)
     logic = slicer.app.applicationLogic()
     logic.GetSelectionNode().SetActiveVolumeID(volume.GetID())
     logic.PropagateVolumeSelection(1)
-    panel.ui.inputSelector.setCurrentNode(volume)
+    panel_with_views.ui.inputSelector.setCurrentNode(volume)
+    return panel_with_views
+
+
+@pytest.fixture
+def restored(panel_with_volume, wait_for):
+    """That panel after one click on Restore."""
+    panel = panel_with_volume
     panel.ui.restoreButton.click()
     wait_for(lambda: not panel.logic.busy)
     assert panel.ui.statusLabel.text.startswith("Restored as"), panel.ui.statusLabel.text

@@ -34,17 +34,10 @@ def test_a_new_box_restores_only_inside(restored, wait_for):
     assert (points > low - slack).all() and (points < high + slack).all()
 
 
-def test_the_preview_is_shown_in_place_and_goes_without_a_trace(
-    panel_with_views, add_ct, wait_for, pictures, scene_state
-):
+def test_the_preview_is_shown_in_place_and_goes_without_a_trace(panel_with_volume, wait_for, pictures, scene_state):
     import slicer
 
-    panel = panel_with_views
-    volume = add_ct(slices=6, size=64)
-    logic = slicer.app.applicationLogic()
-    logic.GetSelectionNode().SetActiveVolumeID(volume.GetID())
-    logic.PropagateVolumeSelection(1)
-    panel.ui.inputSelector.setCurrentNode(volume)
+    panel = panel_with_volume
     before, state = pictures(), scene_state()
     panel.ui.previewButton.click()
     wait_for(lambda: not panel.logic.busy)

@@ -22,7 +22,7 @@ from ..restoration.volume_io import read_volume
 from .ct_quality import restore_slice
 from .interpolators import interpolators
 from .mr_quality import degrade_scan, load_scan, restore_scan
-from .quality import OURS, Answer, JudgedSlice, answers_of, compare, timed_answer
+from .quality import OURS, Answer, JudgedSlice, answers_of, compare, middle_indices, timed_answer
 
 # Names of series folders: "1.000000-Full Dose Images-12345" in the archive, "full_1mm" in the challenge.
 FULL_DOSE = re.compile(r"full.?dose.?images|^full_\d+mm", re.IGNORECASE)
@@ -125,7 +125,7 @@ def _judge_doses(
         full, low = read_volume(full_folder), read_volume(low_folder)
         if full.GetSize() != low.GetSize() or not np.allclose(full.GetOrigin(), low.GetOrigin(), atol=0.1):
             raise UserError(f'"{full_folder}" and "{low_folder}" lie on different grids: they cannot be compared.')
-        for index in _spread(full.GetDepth(), slices_a_scan):
+        for index in middle_indices(full.GetDepth(), slices_a_scan, MIDDLE_SHARE):
             reference, degraded = (
                 sitk.GetArrayFromImage(volume[:, :, index]).astype(np.float32) for volume in (full, low)
             )
@@ -164,10 +164,3 @@ def _judge_mr(
 
 def _setting(options: RestorationOptions) -> str:
     return f"prior {options.prior}, T = {options.samples}"
-
-
-def _spread(count: int, wanted: int) -> list[int]:
-    """Indices of slices, evenly over the middle of a series."""
-    margin = (1.0 - MIDDLE_SHARE) / 2.0
-    places = np.linspace(margin, 1.0 - margin, wanted) if wanted > 1 else np.array([0.5])
-    return sorted(set((places * (count - 1)).round().astype(int).tolist()))

@@ -35,6 +35,7 @@ from .quality import (
     bootstrap_interval,
     compare,
     ignore,
+    middle_indices,
     score,
 )
 
@@ -113,9 +114,7 @@ def load_scan(file: Path, count: int, scale: int) -> ReferenceScan:
     volume = check_volume(image)
     slices = volume.slices
     rows, columns = (size // scale * scale for size in slices.shape[1:])
-    margin = (1.0 - MIDDLE_SHARE) / 2.0
-    places = np.linspace(margin, 1.0 - margin, count) if count > 1 else np.array([0.5])
-    indices = np.unique((places * (len(slices) - 1)).round().astype(int))
+    indices = middle_indices(len(slices), count, MIDDLE_SHARE)
     chosen = np.ascontiguousarray(slices[indices][:, :rows, :columns], dtype=np.float32)
     bodies = body_mask(chosen, "MR")
     names = [f"{name}-{index:03d}" for index in indices]

@@ -47,6 +47,13 @@ class Answer:
 Look = Callable[[dict[str, Answer], list[JudgedSlice], tuple[float, float]], None]
 
 
+def middle_indices(count: int, wanted: int, middle_share: float) -> list[int]:
+    """``wanted`` indices, evenly over the middle share of ``count`` slices; fewer where there are fewer."""
+    margin = (1.0 - middle_share) / 2.0
+    places = np.linspace(margin, 1.0 - margin, wanted) if wanted > 1 else np.array([0.5])
+    return np.unique((places * (count - 1)).round().astype(int)).tolist()
+
+
 def ignore(answers: dict[str, Answer], slices: list[JudgedSlice], window: tuple[float, float]) -> None:
     """For who does not want to look at the images."""
 
