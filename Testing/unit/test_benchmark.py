@@ -10,13 +10,26 @@ from scipy.ndimage import gaussian_filter
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.evaluation.benchmark.model_cards import write_model_cards
+from LRformerSlicerLib.evaluation.benchmark.noise_level import LEVEL_GAIN, NoiseLevelArchitecture, noise_level
 from LRformerSlicerLib.evaluation.benchmark.parts import PARTS, BenchmarkOptions
 from LRformerSlicerLib.evaluation.benchmark.peer_networks import PEER_NAMES, PeerArchitecture
 from LRformerSlicerLib.evaluation.benchmark.prior_variants import PRIOR_VARIANTS, with_prior_variant
 from LRformerSlicerLib.evaluation.benchmark.quality_pictures import quality_picture
+from LRformerSlicerLib.evaluation.benchmark.quality_tables import budget_lines
 from LRformerSlicerLib.evaluation.benchmark.report import run_parts, write_document
-from LRformerSlicerLib.evaluation.benchmark.same_budget import BudgetRow, Judged, ablation_rows, judge, train_and_judge
-from LRformerSlicerLib.evaluation.classical_denoisers import gradient_anisotropic_diffusion, total_variation
+from LRformerSlicerLib.evaluation.benchmark.same_budget import (
+    OUR_ROW,
+    BudgetRow,
+    Judged,
+    ablation_rows,
+    judge,
+    train_and_judge,
+)
+from LRformerSlicerLib.evaluation.classical_denoisers import (
+    bias_field_correction,
+    gradient_anisotropic_diffusion,
+    total_variation,
+)
 from LRformerSlicerLib.evaluation.noise_told_denoisers import bm3d_spectrum, bm3d_white, non_local_means
 from LRformerSlicerLib.evaluation.quality import OURS, Answer, JudgedSlice, best_settings, compare, score
 from LRformerSlicerLib.network.lrformer import LRformerArchitecture
@@ -115,11 +128,53 @@ def test_peers_have_our_budget_and_learn(name):
 
 def test_ablations_change_one_thing_each():
     usual = LRformerArchitecture(groups=4)
-    rows = ablation_rows(usual)
+    reference, *rows = ablation_rows(usual)
+    assert reference == BudgetRow(OUR_ROW, usual)
     assert len({row.name for row in rows}) == len(rows)
     for row in rows:
-        changed = [key for key, value in row.architecture.as_dict().items() if value != usual.as_dict()[key]]
-        assert len(changed) + (row.prior != "C and D") == 1, row.name
+        changed = [key for key, value in row.architecture.as_dict().items() if value != usual.as_dict().get(key)]
+        choices = [row.prior != reference.prior, row.frequency_loss > 0, row.seed > 0]
+        assert len(changed) + sum(choices) == 1, row.name
+
+
+def test_n4_takes_out_half_of_a_bias_field_and_leaves_an_even_slice():
+    y, x = np.mgrid[-1:1:128j, -1:1:128j]
+    head = (x / 0.8) ** 2 + (y / 0.9) ** 2 < 1
+    even = np.where(head, 0.6 + 0.4 * (np.hypot(x, y) < 0.4), 0.0) + np.random.default_rng(0).normal(0, 0.01, x.shape)
+    even = even.astype(np.float32)
+    biased = even * np.exp(0.3 * x).astype(np.float32)
+    peer = bias_field_correction(2, 0.15)
+
+    def unevenness(image):
+        ratio = image[head] / even[head]
+        return np.std(ratio / ratio.mean())
+
+    assert unevenness(peer.apply(biased)) < 0.5 * unevenness(biased)
+    assert unevenness(peer.apply(even)) < 0.05
+
+
+@pytest.mark.parametrize("sd", [0.01, 0.05])
+def test_the_noise_level_is_that_of_white_noise_on_a_slope(sd):
+    noise = np.random.default_rng(0).normal(0, sd, (96, 96))
+    noise[:, 48:] *= 2
+    slope = np.linspace(0, 1, 96)[:, None]
+    level = noise_level(torch.tensor(slope + noise)[None, None])[0, 0].numpy()
+    assert level.shape == (96, 96)
+    assert level[20:76, 16:30].mean() == pytest.approx(sd, rel=0.05)
+    assert level[20:76, 66:80].mean() == pytest.approx(2 * sd, rel=0.05)
+
+
+def test_the_network_told_the_noise_looks_at_it_and_not_at_the_discrepancy():
+    torch.manual_seed(0)
+    network = NoiseLevelArchitecture(LRformerArchitecture(channels=12, prior_channels=12, groups=1, blocks=1)).build()
+    torch.nn.init.normal_(network.network.reconstruction.weight)
+    image, prior = torch.rand(1, 1, 64, 64), torch.rand(1, 2, 64, 64)
+    with torch.inference_mode():
+        usual = network(image, prior)
+        prior[:, 1] = 0.0
+        assert torch.equal(network(image, prior), usual)
+        level = LEVEL_GAIN * noise_level(image)
+        assert torch.equal(network.network(image, torch.cat([prior[:, :1], level], dim=1)), usual)
 
 
 def test_a_row_is_trained_for_its_budget_judged_and_not_done_again(tmp_path):
@@ -138,6 +193,19 @@ def test_a_row_is_trained_for_its_budget_judged_and_not_done_again(tmp_path):
     assert found["macs"] > 0
     again = train_and_judge(row, [], [], tmp_path, 6.0, device)
     assert again == found
+
+
+def test_rows_of_one_budget_are_compared_slice_by_slice_with_the_first():
+    def row(name, psnr):
+        return {
+            "name": name, "psnr_db": float(np.mean(psnr)), "psnr_interval_db": [20.0, 30.0], "ssim": 0.7, "steps": 9,
+            "per_slice_psnr_db": psnr, "psnr_inside_label_db": None, "budget_seconds": 60.0, "parameters": 1e6,
+            "macs": 1e9, "seconds": 1.0,
+        }  # fmt: skip
+
+    rows = [row("first", [20.0, 30.0]), row("better", [20.5, 30.5])]
+    *_, first, better, _ = budget_lines({"rows": rows, "training_pairs": 5}, "pictures")
+    assert first.split(" | ")[2] == "-" and better.split(" | ")[2] == "+0.500 [+0.50, +0.50]"
 
 
 def test_trained_networks_are_judged_in_the_window_of_the_tables():

@@ -20,7 +20,7 @@ from LRformerSlicerLib.training.pair_cache import fill_pair_cache, folder_jobs
 from LRformerSlicerLib.training.patches import PatchSampler, load_pairs, to_tensors
 from LRformerSlicerLib.training.process_group import ProcessShare
 from LRformerSlicerLib.training.task_choice import training_task
-from LRformerSlicerLib.training.trainer import Trainer, TrainingOptions
+from LRformerSlicerLib.training.trainer import Trainer, TrainingOptions, _spectrum_error
 
 SMALL = LRformerArchitecture(channels=12, prior_channels=12, groups=1, blocks=2, window=8)
 TASKS = ("ct-denoise", "mr-sr2", "mr-sr4", "mr-artifact")
@@ -100,6 +100,22 @@ def test_pairs_split_by_patient_and_hold_a_prior(pairs):
         assert 0.5 < noise.std() < 200.0
         assert pair.prior.shape == (2, 96, 96) and pair.prior.max() > 0
     assert np.abs(training[0].degraded.astype(int) - training[1].degraded).max() > 0, "realisations differ"
+
+
+def test_a_spectrum_term_joins_the_loss_and_not_the_reported_error(pairs, tmp_path):
+    """In the first step only the gradient differs; and the term of white noise does not depend on the patch's size."""
+    plain = trainer(pairs, tmp_path / "plain.state")
+    mixed = trainer(pairs, tmp_path / "mixed.state", frequency_loss=0.5)
+    assert plain.train_step() == mixed.train_step()
+    gradients = [
+        torch.cat([one.grad.flatten() for one in found.network.parameters() if one.grad is not None])
+        for found in (plain, mixed)
+    ]
+    assert not torch.equal(*gradients)
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, 1, 256, 256)))
+    found = [float(_spectrum_error(one, torch.zeros_like(one))) for one in (noise, noise[..., :64, :64])]
+    # The modulus of a complex Gaussian of SD 0.1: Rayleigh's mean.
+    assert found == pytest.approx([0.1 * np.sqrt(np.pi) / 2] * 2, rel=0.03)
 
 
 @pytest.mark.parametrize("name", ["mr-sr2", "mr-sr4", "mr-artifact"])

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", nargs="+", metavar="PART", help="quality: parts to measure (default: all)")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="quality: where BENCHMARK.md is written (docs)")
     parser.add_argument("--work", type=Path, default=Path("benchmark-work"), help="quality: folder for its trainings")
-    parser.add_argument("--budget-minutes", type=float, default=10.0, help="quality: training time of a network (10)")
+    parser.add_argument("--budget-minutes", type=float, default=5.0, help="quality: training time of a network (5)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -109,6 +109,38 @@ def patch_based_denoising(iterations: int = 1) -> ClassicalDenoiser:
     )
 
 
+def bias_field_correction(levels: int, widest_log_gain: float) -> ClassicalDenoiser:
+    """N4 (Tustison et al., IEEE TMI 29 (2010) 1310) by SimpleITK, of what an Otsu threshold takes for the foreground.
+
+    ``levels`` are of the B-spline's grid, each twice as fine as the one before; ``widest_log_gain`` is the full width
+    at half maximum by which a step sharpens the histogram of log intensities.
+    """
+
+    def correct(image: sitk.Image) -> sitk.Image:
+        foreground = sitk.OtsuThreshold(image, 0, 1)
+        correction = sitk.N4BiasFieldCorrectionImageFilter()
+        correction.SetMaximumNumberOfIterations([30] * levels)
+        correction.SetBiasFieldFullWidthAtHalfMaximum(widest_log_gain)
+        # The field is smooth: found on every fourth pixel, it is applied to all.
+        coarse = [sitk.Shrink(one, [4, 4]) for one in (image, foreground)]
+        correction.Execute(*coarse)
+        return image / sitk.Cast(sitk.Exp(correction.GetLogBiasFieldAsImage(image)), image.GetPixelID())
+
+    def apply(image: np.ndarray) -> np.ndarray:
+        # N4 takes logarithms: values are lifted above zero for it, and lowered again.
+        lift = np.float32(max(0.0, 1e-3 - float(image.min())))
+        return _filtered(image + lift, correct) - lift
+
+    return ClassicalDenoiser("N4", f"{levels} levels, width {widest_log_gain:g}", apply)
+
+
+def bias_field_candidates() -> Iterator[ClassicalDenoiser]:
+    """N4 over its settings, for where a bias field is in play."""
+    for levels in (1, 2, 3):
+        for widest_log_gain in (0.15, 0.3):
+            yield bias_field_correction(levels, widest_log_gain)
+
+
 def further_candidates(unit: float) -> Iterator[ClassicalDenoiser]:
     """Gradient anisotropic diffusion and total variation over their settings; ``unit`` as in the latter."""
     for iterations in (5, 10, 20):

@@ -34,6 +34,7 @@ class TrainingOptions:
         learning_rate: peak, reached after ``warm_up`` steps; falls to 1/100 of it by a cosine.
         ema_decay: of the running mean of the weights, which is what is validated and shipped.
         prior_dropout: share of patches without a prior.
+        frequency_loss: weight of the mean absolute error of the patches' orthonormal 2-D spectra, added to the loss.
         seed: of initialisation, patches and augmentation.
         save_every, validate_every: in steps.
     """
@@ -45,6 +46,7 @@ class TrainingOptions:
     warm_up: int = 100
     ema_decay: float = 0.998
     prior_dropout: float = 0.2
+    frequency_loss: float = 0.0
     seed: int = 0
     save_every: int = 100
     validate_every: int = 200
@@ -58,6 +60,11 @@ def _take_over(network: nn.Module, initial: dict[str, torch.Tensor]) -> list[str
         raise UserError("None of the weights to start from fit this network: choose those of a similar one.")
     network.load_state_dict(fitting, strict=False)
     return sorted(set(own) - set(fitting))
+
+
+def _spectrum_error(restored: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+    """Mean modulus of the difference of two (B, 1, H, W) images' orthonormal spectra."""
+    return torch.fft.rfft2(restored - clean, norm="ortho").abs().mean()
 
 
 def _has_bfloat16_matrix_unit() -> bool:
@@ -191,7 +198,10 @@ class Trainer:
         self.network.train()
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.uses_bfloat16):
             restored = self._replica(degraded, prior)
-        loss = functional.l1_loss(restored.float(), clean)
+        error = functional.l1_loss(restored.float(), clean)
+        loss = error
+        if self.options.frequency_loss:
+            loss = error + self.options.frequency_loss * _spectrum_error(restored.float(), clean)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -202,7 +212,7 @@ class Trainer:
         with torch.no_grad():
             for mean, current in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(current, 1 - decay)
-        return float(loss.detach())
+        return float(error.detach())
 
     def _batch(self) -> tuple[torch.Tensor, ...]:
         """The step's patches; those of the next are cut while the device works on these."""

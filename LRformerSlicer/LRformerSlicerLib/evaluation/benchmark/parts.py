@@ -15,6 +15,7 @@ from ...restoration.models import choose_device, shipped_model
 from ...restoration.tasks import task_named
 from ..classical_denoisers import (
     ClassicalDenoiser,
+    bias_field_candidates,
     curvature_anisotropic_diffusion,
     further_candidates,
     gaussian,
@@ -106,7 +107,7 @@ def _mr(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
         result = evaluate_mr(
             options.data,
             _options(task, options),
-            lambda: chain(required_candidates(), further_candidates(MR_UNIT)),
+            lambda: chain(required_candidates(), further_candidates(MR_UNIT), bias_field_candidates()),
             lambda *found: quality_picture(*found, task, pictures / name),
         )
         return {**result, "pictures": [name]}
@@ -167,7 +168,7 @@ def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
         slices = same_budget.judged_slices(options.data)
         rows = same_budget.network_rows(task.architecture)
         if kind == "ablations":
-            rows = [rows[0], *same_budget.ablation_rows(task.architecture)]
+            rows = same_budget.ablation_rows(task.architecture)
         folder = options.work / "same-budget"
         folder.mkdir(parents=True, exist_ok=True)
         device = choose_device(options.device)

@@ -28,10 +28,13 @@ from ...training.trainer import Trainer, TrainingOptions
 from ..cost import count_macs
 from ..ct_quality import LIVER_SCAN, load_liver, load_slices
 from ..quality import JudgedSlice, bootstrap_interval, score
+from .noise_level import NoiseLevelArchitecture
 from .peer_networks import PEER_NAMES, PeerArchitecture
 from .prior_variants import with_prior_variant
 
 TIMED_STEPS = 6
+# On a processor a step takes as long as its patches are many, and many small steps learn more than few large ones.
+CPU_BATCH_SIZE = 1
 DOSE, KERNEL = 0.25, "standard"
 LABEL = f"{LIVER_SCAN}_liver-label.nrrd"
 OUR_ROW = "LRformer"
@@ -45,21 +48,30 @@ class BudgetRow:
         name: of the row.
         architecture: of LRformer or a peer.
         prior: key of ``PRIOR_VARIANTS``, in training and judgement.
+        frequency_loss: as in :class:`~...training.trainer.TrainingOptions`.
+        seed: of initialisation and patches.
     """
 
     name: str
-    architecture: LRformerArchitecture | PeerArchitecture
+    architecture: LRformerArchitecture | PeerArchitecture | NoiseLevelArchitecture
     prior: str = "C and D"
+    frequency_loss: float = 0.0
+    seed: int = 0
 
 
 def network_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
-    """LRformer and its peers."""
-    return [BudgetRow(OUR_ROW, architecture), *(BudgetRow(name, PeerArchitecture(name)) for name in PEER_NAMES)]
+    """LRformer, with two seeds to see what chance does, and its peers."""
+    return [
+        BudgetRow(OUR_ROW, architecture),
+        BudgetRow(f"{OUR_ROW}, another seed", architecture, seed=1),
+        *(BudgetRow(name, PeerArchitecture(name)) for name in PEER_NAMES),
+    ]
 
 
 def ablation_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
-    """LRformer with one thing changed a row."""
+    """LRformer as it is, with two seeds, and with one thing changed a row."""
     return [
+        *network_rows(architecture)[:2],
         BudgetRow("prior: none", architecture, "none"),
         BudgetRow("prior: random", architecture, "random"),
         BudgetRow("prior: body mask", architecture, "body mask"),
@@ -69,6 +81,8 @@ def ablation_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
         BudgetRow("naive cross-attention", replace(architecture, attention="naive")),
         BudgetRow("no adaptive mixup", replace(architecture, adaptive_mixup=False)),
         BudgetRow("query from the prior, key from the image", replace(architecture, prior_role="query")),
+        BudgetRow("noise level in the place of D", NoiseLevelArchitecture(architecture)),
+        BudgetRow("loss with a spectrum term of weight 0.1", architecture, frequency_loss=0.1),
     ]
 
 
@@ -147,7 +161,6 @@ def train_and_judge(
     folder: Path,
     budget_seconds: float,
     device: torch.device,
-    seed: int = 0,
 ) -> dict:
     """Train one row and judge it.
 
@@ -158,21 +171,20 @@ def train_and_judge(
         folder: the row's state and scores are kept there.
         budget_seconds: of optimiser steps.
         device: to train on; on a CPU torch's number of threads is left as it is.
-        seed: of initialisation and patches.
 
     Returns:
         Scores of :func:`judge`, and "steps", "budget_seconds", "parameters", "macs" and "seconds" of a 512 x 512 slice.
     """
     stem = "".join(letter if letter.isalnum() else "-" for letter in row.name)
-    file = Path(folder) / f"{stem}-{budget_seconds:g}s-seed{seed}.json"
+    file = Path(folder) / f"{stem}-{budget_seconds:g}s-seed{row.seed}.json"
     if file.exists():
         return json.loads(file.read_text(encoding="utf-8"))
     task = DoseTask()
     pairs = [with_prior_variant(pair, row.prior) for pair in training]
     state, steps_file = file.with_suffix(".state"), file.with_suffix(".steps")
     options = TrainingOptions(
-        steps=0, batch_size=task.batch_size, patch_size=task.patch_size, learning_rate=6e-4, seed=seed,
-        prior_dropout=0.0, validate_every=10**9,
+        steps=0, batch_size=CPU_BATCH_SIZE if device.type == "cpu" else task.batch_size, patch_size=task.patch_size,
+        learning_rate=6e-4, seed=row.seed, prior_dropout=0.0, frequency_loss=row.frequency_loss, validate_every=10**9,
     )  # fmt: skip
     if not steps_file.exists():
         # Timed on a trainer of its own: these steps do not count.
