@@ -9,7 +9,7 @@ from LRformerSlicerLib.degradation.mr.bias_field import bias_field, random_coeff
 from LRformerSlicerLib.degradation.mr.ghosting import Pulsation, pulsating
 from LRformerSlicerLib.degradation.mr.kspace import to_image, to_kspace
 from LRformerSlicerLib.degradation.mr.mixture import CLEAN_SHARE, ArtifactMixture, random_mixture
-from LRformerSlicerLib.degradation.mr.motion import RigidPose, moved_spectrum, spectrum_in_motion
+from LRformerSlicerLib.degradation.mr.motion import RigidPose, moved_spectrum, random_poses, spectrum_in_motion
 from LRformerSlicerLib.degradation.mr.noise import rician_magnitude
 from LRformerSlicerLib.degradation.mr.spikes import Spike, with_spikes
 from LRformerSlicerLib.degradation.mr.undersampling import measured_lines, undersampled
@@ -57,6 +57,23 @@ def test_only_the_lines_after_the_movement_and_outside_the_centre_change():
     centre = np.abs(np.arange(128) - 64) <= 5
     assert np.all(difference[:40] == 0) and np.all(difference[centre] == 0)
     assert np.all(difference[40:][~centre[40:]] > 0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_image_shows_the_pose_of_the_centre_of_kspace(seed):
+    """From the movement before the centre to the one after it nothing moves; outside, the patient lies elsewhere."""
+    poses = random_poses(128, 1.0, np.random.default_rng(seed))
+    assert poses[0].first_line == 0 and 3 <= len(poses) <= 5
+    ends = [*(pose.first_line for pose in poses[1:]), 128]
+    still = [pose.rotation_degrees == 0 and pose.shift_pixels == (0.0, 0.0) for pose in poses]
+    assert still == [pose.first_line <= 64 < end for pose, end in zip(poses, ends, strict=True)]
+    image = head()
+    difference = np.abs(spectrum_in_motion(image, poses) - to_kspace(image)).sum(axis=1)
+    unmoved = difference < 1e-6 * np.abs(to_kspace(image)).sum(axis=1).max()
+    place = still.index(True)
+    wanted = np.zeros(128, dtype=bool)
+    wanted[poses[place].first_line : ends[place]] = True
+    np.testing.assert_array_equal(unmoved, wanted | (np.abs(np.arange(128) - 64) <= 5))
 
 
 def test_the_coil_does_not_move_with_the_patient():

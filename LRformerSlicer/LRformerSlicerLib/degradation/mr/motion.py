@@ -1,8 +1,9 @@
 """Rigid motion between the lines of k-space.
 
 A line measured while the patient lies in another pose belongs to the spectrum of the moved patient.  A shift by d
-multiplies the spectrum by exp(-2 pi i k d / n) (the Fourier shift theorem); a rotation turns it.  The centre of k-space
-belongs to the first pose, as it does when the contrast of the image is to be that pose's.
+multiplies the spectrum by exp(-2 pi i k d / n) (the Fourier shift theorem); a rotation turns it.  The pose in which the
+centre of k-space is measured is where the image shows the patient: all others are told relative to it, and an image
+without artifacts shows that pose.
 Source: Zaitsev, Maclaren and Herbst, Journal of Magnetic Resonance Imaging 42 (2015) 887.
 """
 
@@ -20,12 +21,12 @@ from .resolution import NOISE_SHARE
 LARGEST_ROTATION_DEGREES = 4.0
 LARGEST_TRANSLATION_PIXELS = 4.0
 POSE_COUNT_RANGE = (2, 5)
-STILL_CENTRE_SHARE = 0.08  # of the phase-encoding lines, measured before the patient moves
+STILL_CENTRE_SHARE = 0.08  # of the phase-encoding lines, all measured in one pose
 
 
 @dataclass(frozen=True)
 class RigidPose:
-    """Where the patient lies relative to the start, and from which line of k-space on.
+    """Where the patient lies relative to the pose of the centre of k-space, and from which line on.
 
     Attributes:
         first_line: index of the first row of k-space that is measured in this pose.
@@ -39,14 +40,18 @@ class RigidPose:
 
 
 def random_poses(rows: int, strength: float, random: np.random.Generator) -> list[RigidPose]:
-    """A few poses from one random line to the next; ``strength`` scales the largest rotation and shift."""
+    """A few poses from one random line to the next; ``strength`` scales the largest rotation and shift.
+
+    All lines from the movement before the centre of k-space to the one after it are measured in one pose, the unmoved.
+    """
     angle, distance = strength * LARGEST_ROTATION_DEGREES, strength * LARGEST_TRANSLATION_PIXELS
     changes = np.sort(random.choice(np.arange(1, rows), random.integers(*POSE_COUNT_RANGE), replace=False))
     poses = []
     for line in changes:
         rotation, down, right = random.uniform(-1.0, 1.0, 3) * (angle, distance, distance)
-        poses.append(RigidPose(int(line), float(rotation), (float(down), float(right))))
-    return poses
+        poses.append((float(rotation), (float(down), float(right))))
+    poses.insert(int(np.searchsorted(changes, rows // 2, side="right")), (0.0, (0.0, 0.0)))
+    return [RigidPose(int(line), *pose) for line, pose in zip((0, *changes), poses, strict=True)]
 
 
 def moved_spectrum(image: np.ndarray, pose: RigidPose) -> np.ndarray:
@@ -65,7 +70,8 @@ def moved_spectrum(image: np.ndarray, pose: RigidPose) -> np.ndarray:
 def spectrum_in_motion(image: np.ndarray, poses: list[RigidPose], sensitivity: np.ndarray | None = None) -> np.ndarray:
     """Centred spectrum of a (rows, columns) image whose lines were measured from top to bottom in these poses.
 
-    Lines before the first pose, and the centre (8 % of the lines), are those of the unmoved image.  The coil's
+    Lines before the first pose, and the centre (8 % of the lines, for a movement within it would leave open which
+    pose the image shows), are those of the unmoved image.  The coil's
     ``sensitivity`` (rows, columns) stays where it is while the patient moves; None is 1 everywhere.
     """
     rows = image.shape[0]
