@@ -47,7 +47,7 @@ def random_poses(rows: int, strength: float, random: np.random.Generator) -> lis
     angle, distance = strength * LARGEST_ROTATION_DEGREES, strength * LARGEST_TRANSLATION_PIXELS
     changes = np.sort(random.choice(np.arange(1, rows), random.integers(*POSE_COUNT_RANGE), replace=False))
     poses = []
-    for line in changes:
+    for _ in changes:
         rotation, down, right = random.uniform(-1.0, 1.0, 3) * (angle, distance, distance)
         poses.append((float(rotation), (float(down), float(right))))
     poses.insert(int(np.searchsorted(changes, rows // 2, side="right")), (0.0, (0.0, 0.0)))
