@@ -205,6 +205,8 @@ def make_refused(kind):
         return node, "several values per voxel"
     if kind == "constant":
         return slicer.util.addVolumeFromArray(np.full((3, 32, 32), 7, np.int16), name="Flat"), "same value"
+    if kind == "not a number":
+        return slicer.util.addVolumeFromArray(np.full((3, 32, 32), np.nan, np.float32), name="Void"), "NaN"
     if kind == "empty":
         return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Hollow"), "empty"
     if kind == "label map":
@@ -228,6 +230,7 @@ def make_refused(kind):
         "rgb",
         "rgb in a scalar node",
         "constant",
+        "not a number",
         "empty",
         "label map",
         "sequence",

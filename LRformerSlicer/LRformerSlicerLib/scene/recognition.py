@@ -38,6 +38,8 @@ def recognise(volumeNode, task: str, taskLabels: dict[str, str]) -> Recognised:
     voxels = slicer.util.arrayFromVolume(volumeNode).reshape(-1)
     sample = voxels[:: max(1, voxels.size // SAMPLE_VOXELS)]
     sample = sample[np.isfinite(sample)]
+    if sample.size == 0:  # the few voxels that are numbers lie beside the sample
+        sample = voxels[np.isfinite(voxels)]
     modality, reason = detect_modality(sample, modalityOf(volumeNode))
     chosen, _why = choose_task(task, modality, reason)
     size = " x ".join(str(count) for count in volumeNode.GetImageData().GetDimensions())

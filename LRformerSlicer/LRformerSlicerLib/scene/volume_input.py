@@ -59,9 +59,16 @@ def checkInput(volumeNode) -> None:
             _("'{name}' has no valid spacing or directions: correct them in the module Volumes.").format(name=name)
         )
     voxels = slicer.util.arrayFromVolume(volumeNode)
-    if voxels.min() == voxels.max():
+    ends = voxels.min(), voxels.max()
+    if ends[0] == ends[1]:
         raise UserError(
             _("All voxels of '{name}' have the same value: choose a volume with an image.").format(name=name)
+        )
+    if not np.isfinite(ends).all() and not np.isfinite(voxels).any():
+        raise UserError(
+            _("'{name}' holds no numbers, only NaN or infinite voxels: repair it, or choose another volume.").format(
+                name=name
+            )
         )
 
 
