@@ -29,6 +29,12 @@ class SliceView(QtWidgets.QWidget):
         self._window.SetOffScreenRendering(1)
         self._window.SetMultiSamples(0)
         self._window.AddRenderer(self._renderer)
+        # As in Slicer, what displayable managers draw (Markups, legends) lies in a renderer above the slice's picture.
+        overlay = vtk.vtkRenderer()
+        overlay.SetLayer(1)
+        overlay.GetActiveCamera().ParallelProjectionOn()
+        self._window.SetNumberOfLayers(2)
+        self._window.AddRenderer(overlay)
         self._interactor = vtk.vtkGenericRenderWindowInteractor()
         self._interactor.SetRenderWindow(self._window)
         self._interactor.SetInteractorStyle(None)  # VTK's own would turn a camera
@@ -44,7 +50,7 @@ class SliceView(QtWidgets.QWidget):
         for name in DISPLAYABLE_MANAGERS:
             if not factory.IsDisplayableManagerRegistered(name):
                 factory.RegisterDisplayableManager(name)
-        self._managers = factory.InstantiateDisplayableManagers(self._renderer)
+        self._managers = factory.InstantiateDisplayableManagers(overlay)
         self._managers.SetMRMLDisplayableNode(sliceNode)
         for caller, event in (
             (sliceLogic, vtk.vtkCommand.ModifiedEvent),

@@ -25,6 +25,34 @@ def test_an_overlay_taken_off_leaves_the_views_bit_identical(restored, pictures,
     assert all((before[name] == after[name]).all() for name in before)
 
 
+@pytest.mark.parametrize("is_contour", [False, True])
+def test_the_swipe_has_the_overlay_on_both_sides(restored, pictures, is_contour):
+    """Map or contour: right of the line as in a view of the restored volume, left of it as in one of the original."""
+    import slicer
+
+    node = give_prior_values(restored)
+    restored.ui.flickerButton.click()
+    restored.ui.contourCheckBox.checked = is_contour
+    restored.ui.overlaySelector.currentIndex = 1
+    seen = {}
+    for share, name in ((0, "restored"), (100, "original")):
+        restored.ui.flickerButton.click()
+        if name == "original":
+            restored.ui.flickNowButton.click()
+        seen[name] = pictures()["LRformerSingle"]
+        restored.ui.swipeButton.click()
+        restored.ui.swipeSlider.value = share
+        swiped = pictures()["LRformerSingle"]
+        legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
+        assert (legend is None) == is_contour
+        columns = slice(4, swiped.shape[1] - 4)  # without the line
+        assert (swiped[:, columns] == seen[name][:, columns]).all()
+    restored.ui.overlaySelector.currentIndex = 0
+    restored.ui.swipeSlider.value = 0
+    without = pictures()["LRformerSingle"]
+    assert (without[:, columns] != seen["restored"][:, columns]).any()
+
+
 def test_the_overlay_lies_on_the_anatomy(restored, pictures):
     """The map's square of voxels colours those pixels of the view that show the same voxels, and no others."""
     import slicer

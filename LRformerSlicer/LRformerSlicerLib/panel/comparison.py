@@ -68,9 +68,16 @@ class Comparison:
             self._isUpdating = False
 
     def showPreview(self, previewNode) -> None:
-        """Show a restored slice in place, over whatever the views show."""
+        """Show a restored slice in place; a comparison's original and difference stay what they are called."""
         self.hideOverlay()
-        self.preview.show(previewNode)
+        self.preview.show(previewNode, self._views.restoredSliceNodes() or sliceNodes())
+        self._drawn = _overlayOf(self._parameters)  # or the next update would draw the map in place of the preview
+
+    def hidePreview(self) -> None:
+        """Take the preview off; the next update draws the map again that it took the place of."""
+        self.preview.hide()
+        if not self._overlay.isShown:
+            self._drawn = None
 
     def hideOverlay(self) -> None:
         """Take overlay and preview off, so that the views show their volumes alone."""
@@ -122,8 +129,7 @@ class Comparison:
                 mode, original, restored, difference, orientation = wanted
                 self._views.show(MODES[mode], original, restored, difference, orientation.value)
                 if mode is CompareMode.DIFFERENCE:
-                    unit = difference.GetAttribute("LRformerSlicer.Unit") or ""
-                    showDifference(difference, unit, self._views.shownSliceNodes()[-1:])
+                    showDifference(difference, _unitOf(difference), self._views.shownSliceNodes()[-1:])
                     self._differenceNode = difference
             self._shown = wanted
         if wanted is not None and wanted[0] is CompareMode.SWIPE:
@@ -139,8 +145,9 @@ class Comparison:
         else:
             node, choice, opacity, threshold, isContour = wanted
             nodes = self._views.overlaySliceNodes() or sliceNodes()
-            unit = node.GetAttribute("LRformerSlicer.Unit")
-            title = f"{choice.legend()} ({unit})" if unit else choice.legend()
+            title = choice.legend()
+            if choice is OverlayMap.EXPECTED_ERROR:
+                title = f"{title} ({_unitOf(node)})"
             self._overlay.show(node, title, nodes, opacity, threshold, isContour)
         self._drawn = wanted
         self._views.refreshSwipe()
@@ -182,6 +189,11 @@ def _comparisonOf(parameters):
     if any(node is None for node in needed):
         return None
     return (parameters.compareMode, *nodes, parameters.orientation)
+
+
+def _unitOf(node):
+    """HU, or arbitrary units: MR has none of its own."""
+    return node.GetAttribute("LRformerSlicer.Unit") or _("a.u.")
 
 
 def _hasMap(parameters):

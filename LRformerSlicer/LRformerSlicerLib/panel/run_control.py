@@ -66,13 +66,14 @@ class RunControl:
         if self._logic.busy:
             self.cancel(_("Cancelled. The scene is as it was."))
             return
-        self._comparison.preview.hide()
+        self._comparison.hidePreview()
         self.start(None)
 
     def onPreviewButton(self, checked=False) -> None:
         """Restore the slice that is seen, or take the preview away again."""
         if self._comparison.preview.isShown:
-            self._comparison.preview.hide()
+            self._comparison.hidePreview()
+            self.showStatus("")
             self._onChanged()
             return
         view = activeSliceNode(self._cursor.sliceNode())

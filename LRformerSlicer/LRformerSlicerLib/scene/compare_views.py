@@ -137,6 +137,10 @@ class CompareViews:
         """The slice nodes that can have an overlay: all but that of the difference map, which has its own colours."""
         return [node for node in self.shownSliceNodes() if node.GetLayoutName() != DIFFERENCE_VIEW]
 
+    def restoredSliceNodes(self) -> list:
+        """The slice nodes that show the restored volume, if only in turns or beside the original."""
+        return [node for node in self.overlaySliceNodes() if node.GetLayoutName() != ORIGINAL_VIEW]
+
     def _backgroundOf(self, name: str):
         original, restored, difference = self._volumes
         if name == SINGLE_VIEW:

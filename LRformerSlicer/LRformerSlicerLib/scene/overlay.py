@@ -146,5 +146,5 @@ def showDifference(differenceNode, unit: str, nodes) -> None:
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(-half, half)
     legend_format = COARSE_LEGEND_FORMAT if half >= 10 else "%.2g"
-    showLegend(differenceNode, _("Change ({unit})").format(unit=unit) if unit else _("Change"), nodes)
+    showLegend(differenceNode, _("Change ({unit})").format(unit=unit), nodes)
     slicer.modules.colors.logic().GetColorLegendDisplayNode(differenceNode).SetLabelFormat(legend_format)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from LRformerSlicerLib.scene.views import ViewContents, compositeNode, removeWithDisplay, sliceNodes
+from LRformerSlicerLib.scene.views import ViewContents, compositeNode, removeWithDisplay
 
 
 class PreviewLayer:
@@ -19,10 +19,9 @@ class PreviewLayer:
         """Whether a preview is to be seen."""
         return self._nodeId is not None
 
-    def show(self, previewNode) -> None:
-        """Show `previewNode` in every slice view in place of an earlier preview."""
+    def show(self, previewNode, nodes) -> None:
+        """Show `previewNode` in the views of the slice `nodes`, in place of an earlier preview."""
         self.hide()
-        nodes = sliceNodes()
         self._before, self._nodeId = ViewContents(nodes), previewNode.GetID()
         for node in nodes:
             composite = compositeNode(node)

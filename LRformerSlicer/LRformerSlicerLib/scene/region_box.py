@@ -39,4 +39,8 @@ def addRegionBox(volumeNode, centerRas):
     node.SetCenterWorld(*center)
     node.SetSizeWorld(*(NEW_BOX_SHARE * (high - low)))
     node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    # An outline: Slicer's filling and the name in the middle would cover the lesion that is to be judged.
+    display.SetFillVisibility(False)
+    display.SetPropertiesLabelVisibility(False)
     return node

@@ -91,11 +91,15 @@ class Swipe:
             return
         self._blend.RemoveAllInputs()
         self._blend.AddInputConnection(self._layer.GetImageDataConnection())
-        composite, overlay = self._logic.GetSliceCompositeNode(), self._logic.GetForegroundLayer()
-        hasOverlay = composite.GetForegroundVolumeID() and overlay is not None
-        if hasOverlay and overlay.GetImageDataConnection() is not None:
-            self._blend.AddInputConnection(overlay.GetImageDataConnection())
-            self._blend.SetOpacity(1, composite.GetForegroundOpacity())
+        composite = self._logic.GetSliceCompositeNode()
+        overlays = (
+            (composite.GetForegroundVolumeID(), self._logic.GetForegroundLayer(), composite.GetForegroundOpacity()),
+            (composite.GetLabelVolumeID(), self._logic.GetLabelLayer(), composite.GetLabelOpacity()),
+        )
+        for volumeId, layer, opacity in overlays:
+            if volumeId and layer is not None and layer.GetImageDataConnection() is not None:
+                self._blend.AddInputConnection(layer.GetImageDataConnection())
+                self._blend.SetOpacity(self._blend.GetNumberOfInputConnections(0) - 1, opacity)
         self._mapper.SetInputConnection(self._blend.GetOutputPort())
         columns, rows, _depth = self._layer.GetSliceNode().GetDimensions()
         left = self._linePlace()
