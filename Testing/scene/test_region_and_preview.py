@@ -1,9 +1,11 @@
 """The lesion box and the preview of one slice, in real slice views."""
 
+import json
+
 import numpy as np
 import pytest
 
-from panel_contents import parameters_of
+from panel_contents import composite_of, give_prior_values, parameters_of, report_rows
 
 
 def test_a_new_box_restores_only_inside(restored, wait_for):
@@ -32,6 +34,20 @@ def test_a_new_box_restores_only_inside(restored, wait_for):
     points = (matrix @ np.c_[where[:, ::-1], np.ones(len(where))].T)[:3].T + [17.5, 0, 0]
     slack = 2.6  # a slice is as thick as its spacing
     assert (points > low - slack).all() and (points < high + slack).all()
+    assert json.loads(parameters.report)["change"]["within"] == "box"
+    assert "Mean shift in the box" in report_rows(restored)
+
+
+def test_the_box_does_not_cover_what_lies_in_it(restored, pictures):
+    restored.ui.compareOffButton.click()
+    before = pictures()["Red"]
+    restored.ui.newRegionButton.click()
+    after = pictures()["Red"]
+    changed = (before != after).any(axis=2)
+    assert changed.any()
+    rows, columns = changed.shape
+    middle = changed[rows // 2 - 40 : rows // 2 + 40, columns // 2 - 40 : columns // 2 + 40]
+    assert middle.mean() < 0.05, "only the box's centre is drawn there"
 
 
 def test_the_preview_is_shown_in_place_and_goes_without_a_trace(panel_with_volume, wait_for, pictures, scene_state):
@@ -49,6 +65,29 @@ def test_the_preview_is_shown_in_place_and_goes_without_a_trace(panel_with_volum
     panel.ui.previewButton.click()
     assert all((picture == before[name]).all() for name, picture in pictures().items())
     assert scene_state() == state
+
+
+def test_the_preview_leaves_the_original_of_a_comparison_alone(restored, wait_for, pictures):
+    before = pictures()
+    restored.ui.previewButton.click()
+    wait_for(lambda: not restored.logic.busy)
+    assert composite_of("LRformerRestored").GetForegroundVolumeID()
+    assert composite_of("LRformerOriginal").GetForegroundVolumeID() is None
+    assert (pictures()["LRformerOriginal"] == before["LRformerOriginal"]).all()
+
+
+def test_the_preview_takes_the_place_of_a_map_and_gives_it_back(restored, wait_for, pictures):
+    node = give_prior_values(restored)
+    restored.ui.overlaySelector.currentIndex = 1
+    before = pictures()
+    restored.ui.previewButton.click()
+    wait_for(lambda: not restored.logic.busy)
+    assert restored.ui.previewButton.text == "Hide preview"
+    assert composite_of("LRformerRestored").GetForegroundVolumeID() != node.GetID()
+    restored.ui.previewButton.click()
+    assert composite_of("LRformerRestored").GetForegroundVolumeID() == node.GetID()
+    assert all((picture == before[name]).all() for name, picture in pictures().items())
+    assert restored.ui.statusLabel.text == ""
 
 
 def test_the_preview_is_of_the_slice_that_the_view_shows(panel_with_views, add_ct, wait_for):

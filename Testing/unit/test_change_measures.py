@@ -81,6 +81,27 @@ def test_what_is_changed_clearly_is_counted():
     assert share == pytest.approx(256 / body.sum(), rel=0.02)
 
 
+def test_a_box_is_judged_by_what_lies_inside():
+    (restored, difference), _body = phantom(slices=30)
+    array = sitk.GetArrayFromImage(difference)
+    box = np.zeros(array.shape, dtype=bool)
+    box[20:23, 30:60, 30:60] = True
+    outside = sitk.GetImageFromArray(np.where(box, 0, array))
+    outside.CopyInformation(difference)
+    inside = difference - outside
+    corners = (restored.TransformContinuousIndexToPhysicalPoint(index) for index in ((30, 30, 20), (59, 59, 22)))
+    box_lps_mm = [side for pair in zip(*corners, strict=True) for side in pair]
+    figures = measure_change(restored - outside, inside, "CT", box_lps_mm)
+    assert figures["within"] == "box" and len(figures["patches"]) == 5
+    assert figures["noise_sd_after"] == pytest.approx(10, rel=0.15)
+    assert figures["mean_shift"] == pytest.approx(3, abs=0.5)
+    for patch in figures["patches"]:
+        column, row, index = restored.TransformPhysicalPointToIndex(patch["center_lps_mm"])
+        assert box[index, row - 5 : row + 5, column - 5 : column + 5].all()
+    of_all = measure_change(restored - outside, inside, "CT")
+    assert of_all["within"] == "body" and of_all["mean_shift"] < 0.3
+
+
 def test_mr_has_no_unit_and_a_volume_without_a_flat_patch_has_no_noise():
     noise = np.random.default_rng(2).uniform(0, 900, (3, 20, 20)).astype(np.float32)
     image = sitk.GetImageFromArray(noise)

@@ -38,10 +38,8 @@ def reportRows(report) -> list[tuple[str, str, str]]:
         rows.insert(0, (_("Frame"), _("{frame} of {frames}").format(**report), ""))
     if change.get("noise_sd_before") is not None:
         before, after = change["noise_sd_before"], change["noise_sd_after"]
-        share = 100 * (1 - after / before) if before else 0
-        text = _("{before:.3g} to {after:.3g} {unit} (-{share:.0f} %)")
-        if share < 0:
-            text, share = _("{before:.3g} to {after:.3g} {unit} (+{share:.0f} %)"), -share
+        share = round(100 * (after / before - 1)) if before else 0
+        text = _("{before:.3g} to {after:.3g} {unit} ({share:+d} %)")
         text = text.format(before=before, after=after, unit=unit, share=share).replace("  ", " ")
         rows.append((_("Noise SD"), text, "patches"))
         rows.append(
@@ -50,7 +48,8 @@ def reportRows(report) -> list[tuple[str, str, str]]:
     else:
         rows.append((_("Noise SD"), _("no flat patch found to measure it in"), ""))
     if change:
-        rows.append((_("Mean shift in the body"), f"{change['mean_shift']:+.2g} {unit}".strip(), ""))
+        where = _("Mean shift in the box") if change.get("within") == "box" else _("Mean shift in the body")
+        rows.append((where, f"{change['mean_shift']:+.2g} {unit}".strip(), ""))
         largest = f"{change['largest_change']:+.4g} {unit}".strip()
         rows.append((_("Largest change"), largest + LARGEST_HINT, "largest"))
         if change.get("share_clearly_changed") is not None:
@@ -158,7 +157,7 @@ class ReportTable:
         table.setRowCount(len(rows))
         tips = {
             "patches": "\n".join(patchLines(report)),
-            "largest": _("Click to show the place in all views."),
+            "largest": _("Click to show the place in the middle of all views."),
             "model": modelTip(report),
         }
         for index, (name, value, key) in enumerate(rows):

@@ -34,7 +34,10 @@ def device_name(device: torch.device) -> str:
     """What the device calls itself, for the report."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+    if device.type != "cpu":
+        return device.type
+    count = torch.get_num_threads()
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def shipped_model(task: str) -> Path:

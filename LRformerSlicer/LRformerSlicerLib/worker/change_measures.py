@@ -1,14 +1,20 @@
 """What a restoration did to a volume, in figures for its report: noise before and after, shift, largest change.
 
-Everything is measured at full strength.  Noise is measured in patches that are flat in the ORIGINAL blurred over its
-noise: choosing by the noise itself would find patches that are quiet by chance, and the figure would be too small.
+Everything is measured at full strength, and inside the box where nothing else was restored.  Noise is measured in
+patches that are flat in the ORIGINAL blurred over its noise: choosing by the noise itself would find patches that are
+quiet by chance, and the figure would be too small.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+
+from ..restoration.region import Region
+from ..restoration.slicing import SlicePlane
 
 PATCH_PIXELS = 12
 PATCHES = 5
@@ -21,18 +27,22 @@ MR_FOREGROUND_SHARE = 0.15
 CLEAR_CHANGE_NOISE_SD = 3.0
 
 
-def measure_change(restored: sitk.Image, difference: sitk.Image, modality: str) -> dict:
+def measure_change(
+    restored: sitk.Image, difference: sitk.Image, modality: str, box_lps_mm: Sequence[float] | None = None
+) -> dict:
     """JSON-serialisable figures; positions in LPS mm.
 
-    restored, difference: images on one grid, the original being restored - difference; modality: "CT" or "MR".
+    restored, difference: images on one grid, the original being restored - difference; modality: "CT" or "MR";
+    box_lps_mm: x0, x1, y0, y1, z0, z1 of the only region that was restored, for a 3-D image.
     """
     after, change = sitk.GetArrayViewFromImage(restored), sitk.GetArrayViewFromImage(difference)
+    inside = _inside(restored, box_lps_mm) if box_lps_mm else np.broadcast_to(True, after.shape)
     if after.ndim == 2:
-        after, change = after[None], change[None]
+        after, change, inside = after[None], change[None], inside[None]
     axis = int(np.argmax(restored.GetSpacing()[:3])) if restored.GetDimension() == 3 else 2
-    after, change = np.moveaxis(after, 2 - axis, 0), np.moveaxis(change, 2 - axis, 0)
+    after, change, inside = (np.moveaxis(array, 2 - axis, 0) for array in (after, change, inside))
     threshold = CT_BODY_FROM_HU if modality == "CT" else _foreground_threshold(after, change)
-    patches = _patches(after, change, modality, threshold)
+    patches = _patches(after, change, inside, modality, threshold)
     noise_before = float(np.mean([patch["noise_before"] for patch in patches])) if patches else None
     noise_after = float(np.mean([patch["noise_after"] for patch in patches])) if patches else None
     for patch in patches:
@@ -41,7 +51,7 @@ def measure_change(restored: sitk.Image, difference: sitk.Image, modality: str) 
     body_voxels, clear_voxels, shift_sum, largest, largest_place = 0, 0, 0.0, 0.0, (0, 0, 0)
     for index in range(after.shape[0]):
         here = np.nan_to_num(change[index].astype(np.float64))
-        body = (after[index] - here) > threshold
+        body = ((after[index] - here) > threshold) & inside[index]
         body_voxels += int(body.sum())
         shift_sum += float(here[body].sum())
         if noise_before:
@@ -52,6 +62,7 @@ def measure_change(restored: sitk.Image, difference: sitk.Image, modality: str) 
             largest, largest_place = value, (index, *divmod(place, here.shape[1]))
     return {
         "unit": "HU" if modality == "CT" else "",
+        "within": "box" if box_lps_mm else "body",
         "noise_sd_before": noise_before,
         "noise_sd_after": noise_after,
         "patches": patches,
@@ -62,24 +73,36 @@ def measure_change(restored: sitk.Image, difference: sitk.Image, modality: str) 
     }
 
 
+def _inside(image: sitk.Image, box_lps_mm: Sequence[float]) -> np.ndarray:
+    """Which voxels lie in the box, bool (K, J, I)."""
+    plane = SlicePlane.of(image)
+    region = Region.of(tuple(box_lps_mm), image, plane)
+    inside = np.zeros(image.GetSize()[::-1], dtype=bool)
+    for index in region.candidate_slices():
+        plane.view(inside)[index] = region.inside(index)
+    return inside
+
+
 def _foreground_threshold(after: np.ndarray, change: np.ndarray) -> float:
     step = max(1, after.shape[0] // SLICES_SEARCHED)
     return MR_FOREGROUND_SHARE * float(np.nanpercentile(after[::step] - change[::step], 99))
 
 
-def _patches(after: np.ndarray, change: np.ndarray, modality: str, threshold: float) -> list[dict]:
+def _patches(after: np.ndarray, change: np.ndarray, inside: np.ndarray, modality: str, threshold: float) -> list[dict]:
     """The flattest patches of the original, spread over the slices and without overlap, in the order of the slices."""
-    count = after.shape[0]
-    each = -(-PATCHES // min(count, SLICES_SEARCHED))
+    slices = np.flatnonzero(inside.any(axis=(1, 2)))
+    count = min(len(slices), SLICES_SEARCHED)
+    each = -(-PATCHES // max(count, 1))
     candidates = []
-    for index in np.unique(np.linspace(0, count - 1, min(count, SLICES_SEARCHED)).astype(int)):
+    for index in slices[np.unique(np.linspace(0, len(slices) - 1, count).astype(int))]:
         original = np.nan_to_num(after[index].astype(np.float64) - change[index])
         if min(original.shape) < 2 * PATCH_PIXELS:
             return []
         blurred = gaussian_filter(original, BLUR_PIXELS)
         low, high = CT_SOFT_TISSUE_HU if modality == "CT" else (threshold, np.inf)
         lowest, highest = minimum_filter(blurred, PATCH_PIXELS), maximum_filter(blurred, PATCH_PIXELS)
-        flat = np.where((lowest > low) & (highest < high), highest - lowest, np.inf)
+        is_inside = minimum_filter(inside[index].astype(np.uint8), PATCH_PIXELS) > 0
+        flat = np.where((lowest > low) & (highest < high) & is_inside, highest - lowest, np.inf)
         edge = PATCH_PIXELS
         flat[:edge], flat[-edge:], flat[:, :edge], flat[:, -edge:] = np.inf, np.inf, np.inf, np.inf
         for _ in range(each):

@@ -153,6 +153,7 @@ class Jobs:
         else:
             result = self._restorer.produce_prior(image, options, progress, request.modality)
         report = dict(result.report)
+        box = options.roi_lps_mm if options.only_roi else None
         with OutputFiles() as files:  # all of them or none
             for number, (name, path) in enumerate(request.outputs.items(), 1):
                 progress(Progress("write", number, len(request.outputs), None))
@@ -163,10 +164,10 @@ class Jobs:
                 image = getattr(result, name)
                 files.add_image(image, Path(path))
                 if name == "difference" and request.kind == "restore":  # while it is there: each access makes it anew
-                    report["change"] = measure_change(result.restored, image, report["modality"])
+                    report["change"] = measure_change(result.restored, image, report["modality"], box)
             files.commit()
         if request.kind == "restore" and "change" not in report:
-            report["change"] = measure_change(result.restored, result.difference, report["modality"])
+            report["change"] = measure_change(result.restored, result.difference, report["modality"], box)
         report["warnings"] = [*report["warnings"], *unmeasured]
         return {**report, "worker_seconds": time.perf_counter() - started}
 
