@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from LRformerSlicerLib.evaluation.classical_denoisers import gaussian
 from LRformerSlicerLib.evaluation.fidelity import detection
+from LRformerSlicerLib.evaluation.fidelity.kept_blur import evaluate_kept_blur, kept_blur_lines
 from LRformerSlicerLib.evaluation.fidelity.lesion_insertion import Grid, Lesion, contrast_of, patches_at, with_lesions
 from LRformerSlicerLib.evaluation.fidelity.lesion_study import CLEAN, judge, plan_study
 from LRformerSlicerLib.evaluation.fidelity.lesions import INPUT, evaluate_lesions, lesion_lines
@@ -197,3 +198,19 @@ def test_a_network_that_does_nothing_keeps_every_lesion(scans, small_network, tm
     assert any(line.startswith(f"| **{OURS}**") for line in lines)
     assert sum(line.startswith("![") for line in lines) == 2
     assert len({line.count("|") for line in lines if line.startswith("| 1") or line.startswith("| 0")}) <= 1
+
+
+def test_keeping_low_frequencies_gives_lesions_their_contrast_back(scans):
+    torch.set_num_threads(1)
+    (scans / "test").rename(scans / "train")
+    result = evaluate_kept_blur(scans, "cpu", (None, 3.0, 1.0))
+    nothing, some, most = result["rows"]
+    assert nothing["cost_db"] == 0.0 and [row["blur_mm"] for row in (nothing, some, most)] == [None, 3.0, 1.0]
+    for row in result["rows"]:
+        assert row["psnr_db"] == pytest.approx(nothing["psnr_db"] - row["cost_db"], abs=0.002)
+        assert all(mean >= worst for mean, worst in row["recovery"].values())
+    # Narrower blurs keep more: what a wide disc lost comes back.
+    far = [abs(1.0 - row["recovery"]["10"][0]) for row in (nothing, some, most)]
+    assert far[2] < 0.03 and far[2] <= far[1] <= far[0] + 0.01
+    table = [line for line in kept_blur_lines(result, "") if line.startswith("|")]
+    assert len(table) == 5 and len({line.count("|") for line in table}) == 1

@@ -15,6 +15,7 @@ from .prior_job import Clock, PriorJob
 from .result import RestorationResult
 from .self_ensemble import restored_by_ensemble
 from .slicing import neighbour_stack
+from .slow_part import without_slow_part
 from .super_resolution import check_memory, interpolate_slice
 from .tasks import choose_task
 from .tiling import TiledNetwork
@@ -97,7 +98,7 @@ class RestorationJob(PriorJob):
             if not np.isfinite(outputs).all():
                 raise UserError("The model gives values that are not numbers: choose another model.")
             answers = {
-                place: (stack[self.context], output)
+                place: (stack[self.context], self._kept(stack[self.context], output, masks[place]))
                 for place, stack, output in zip(wanted, stacks, outputs, strict=True)
             }
         targets = self.volume.plane.view(self.restored)
@@ -116,6 +117,12 @@ class RestorationJob(PriorJob):
         if self.options.self_ensemble:
             return restored_by_ensemble(self.network, stacks, maps)
         return self.network(stacks, maps)
+
+    def _kept(self, before: np.ndarray, after: np.ndarray, body: np.ndarray) -> np.ndarray:
+        """The network's answer with what the task leaves alone, (H, W) normalised intensities as both given."""
+        if self.task.kept_blur_mm is None:
+            return after
+        return before + without_slow_part(after - before, body, self.task.kept_blur_mm, self.volume.pixel_size_mm)
 
     def _expect_error(self, index: int, original: np.ndarray, restored: np.ndarray, body: np.ndarray) -> None:
         if self.task.scale > 1:
@@ -223,5 +230,6 @@ class RestorationJob(PriorJob):
             "strength": self.options.strength,
             "only_roi": self.options.only_roi,
             "self_ensemble": self.options.self_ensemble,
+            "kept_blur_mm": self.task.kept_blur_mm,
             "noise_sd": {"before": sd[0], "after": sd[1]},
         }

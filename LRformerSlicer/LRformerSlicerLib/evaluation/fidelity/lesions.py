@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
 from ...degradation.ct import dose_noise
 from ...restoration.engine import RestorationOptions, Restorer
@@ -23,7 +25,7 @@ from .lesion_study import CLEAN, Study, judge, plan_study
 from .lesion_tables import lesion_lines
 from .places import edge_blur_pixels
 
-__all__ = ["evaluate_lesions", "lesion_lines"]
+__all__ = ["ct_studies", "evaluate_lesions", "lesion_lines"]
 
 CT_CONTRASTS_HU = (10.0, 20.0, 40.0, 80.0)
 CT_TISSUE_HU = (-30.0, 200.0)
@@ -105,14 +107,7 @@ def _ct(
 ) -> tuple[list[Study], dict[str, Images], str]:
     studies: list[Study] = []
     images: dict[str, Images] = {name: [] for name in (CLEAN, INPUT, OURS, *(peer.method for peer in peers))}
-    for seed, (one, like) in enumerate(load_slices(data / "test", dose, kernel)[:most]):
-        pixel_mm = like.GetSpacing()[0]
-        grid = Grid(pixel_mm, edge_blur_pixels(one.reference) * pixel_mm)
-        study = plan_study(one.name, one.reference, one.body, grid, CT_CONTRASTS_HU, layouts, seed, CT_TISSUE_HU)
-        # Photons are drawn one by one, so that the slightest lesion would change all noise behind it.  The noise of
-        # the slice without lesions is added to every version; its variance would change by less than 2 %.
-        noise = dose_noise(one.reference, pixel_mm, dose, seed, kernel)
-        degraded = [replace(one, reference=version, degraded=version + noise) for version in study.versions()]
+    for study, degraded, like in islice(ct_studies(data / "test", dose, kernel, layouts), most):
         studies.append(study)
         images[CLEAN].append([version.reference for version in degraded])
         images[INPUT].append([version.degraded for version in degraded])
@@ -120,6 +115,23 @@ def _ct(
         for peer in peers:
             images[peer.method].append([peer.denoise(version.degraded, version.reference) for version in degraded])
     return studies, images, f"{dose:g} of full dose, {kernel} kernel"
+
+
+def ct_studies(
+    folder: Path, dose: float, kernel: str, layouts: int, step: int = 1
+) -> Iterator[tuple[Study, list[JudgedSlice], sitk.Image]]:
+    """Every ``step``-th CT slice of a folder: its lesions, its degraded versions without and with them, geometry."""
+    for seed, (one, like) in enumerate(load_slices(folder, dose, kernel)):
+        if seed % step:
+            continue
+        pixel_mm = like.GetSpacing()[0]
+        grid = Grid(pixel_mm, edge_blur_pixels(one.reference) * pixel_mm)
+        study = plan_study(one.name, one.reference, one.body, grid, CT_CONTRASTS_HU, layouts, seed, CT_TISSUE_HU)
+        # Photons are drawn one by one, so that the slightest lesion would change all noise behind it.  The noise of
+        # the slice without lesions is added to every version; its variance would change by less than 2 %.
+        noise = dose_noise(one.reference, pixel_mm, dose, seed, kernel)
+        versions = [replace(one, reference=version, degraded=version + noise) for version in study.versions()]
+        yield study, versions, like
 
 
 def _mr(
