@@ -31,12 +31,21 @@ PROPERTIES = {
         "currentText",
         "suffix",
     ),
-    *("plainText", "windowTitle", "objectName", "styleSheet", "collapsed"),
+    *("plainText", "windowTitle", "objectName", "styleSheet", "collapsed", "value", "decimals", "singleStep", "prefix"),
+    *("placeholderText", "readOnly", "iconSize", "width", "height", "size", "rowCount", "columnCount"),
 }
 """Qt properties that are called as functions in PySide; in PythonQt the call fails."""
 
 NOT_IN_PYTHONQT = {"QThread", "Signal", "Slot", "pyqtSignal", "Property"}
 ONLY_IN_ONE_QT = {"QTextCodec", "QRegExp", "QDesktopWidget", "QRegExpValidator", "QSound"}
+QT_METHODS = {
+    *("value", "setValue", "addAction", "addItem", "addItems", "addWidget", "setItem", "setText", "setToolTip"),
+    *("getOpenFileName", "getSaveFileName", "getExistingDirectory", "findChild", "findChildren", "singleShot"),
+}
+"""Names of Qt's methods, and of nobody else's here: a call of them takes no keyword argument."""
+
+BYTE_ARRAYS = ("readAll", "readAllStandardOutput", "readAllStandardError", "readLine", "toUtf8", "toBase64", "toHex")
+"""Methods that give a QByteArray."""
 
 
 def pythonqt_problems(tree: ast.AST) -> list[str]:
@@ -56,7 +65,8 @@ def pythonqt_problems(tree: ast.AST) -> list[str]:
         if not isinstance(node, ast.Call):
             continue
         function = ast.unparse(node.func)
-        if function.split(".")[0] in ("qt", "ctk") and node.keywords:
+        isQt = function.split(".")[0] in ("qt", "ctk")
+        if node.keywords and (isQt or isinstance(node.func, ast.Attribute) and node.func.attr in QT_METHODS):
             problems.append(f"{where}keyword arguments to {function}")
         if isinstance(node.func, ast.Attribute):
             if node.func.attr in PROPERTIES and not node.args:
@@ -64,21 +74,33 @@ def pythonqt_problems(tree: ast.AST) -> list[str]:
             if node.func.attr == "exec":
                 problems.append(f"{where}exec is exec_ in Slicer")
         isDecoding = isinstance(node.func, ast.Name) and node.func.id in ("bytes", "len") and len(node.args) == 1
-        if isDecoding and isinstance(node.args[0], ast.Call) and ast.unparse(node.args[0].func).endswith(".readAll"):
+        if isDecoding and isinstance(node.args[0], ast.Call) and ast.unparse(node.args[0].func).endswith(BYTE_ARRAYS):
             problems.append(f"{where}{node.func.id}() of a QByteArray: use .data()")
     return problems
 
 
+def imported_at_file_scope(tree: ast.AST) -> list[str]:
+    """Modules that are imported when the file is, also those under a condition or a try."""
+    if isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        return []
+    if isinstance(tree, ast.Import):
+        return [alias.name for alias in tree.names]
+    if isinstance(tree, ast.ImportFrom):
+        return [tree.module or ""]
+    return [name for child in ast.iter_child_nodes(tree) for name in imported_at_file_scope(child)]
+
+
 @pytest.mark.parametrize("path", IN_SLICERS_PROCESS, ids=lambda path: path.name)
 def test_file_scope_imports_only_what_slicer_ships(path):
-    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-        names = []
-        if isinstance(statement, ast.Import):
-            names = [alias.name for alias in statement.names]
-        elif isinstance(statement, ast.ImportFrom):
-            names = [statement.module]
-        for name in names:
-            assert name.split(".")[0] in OURS | FROM_SLICER | STANDARD, f"{path.name} imports {name} at file scope"
+    for name in imported_at_file_scope(ast.parse(path.read_text(encoding="utf-8"))):
+        assert name.split(".")[0] in OURS | FROM_SLICER | STANDARD, f"{path.name} imports {name} at file scope"
+
+
+def test_an_import_is_found_wherever_it_runs_with_the_file():
+    code = (
+        "try:\n    import torch\nexcept ImportError:\n    pass\nclass A:\n    import timm\n    def b(self): import os"
+    )
+    assert imported_at_file_scope(ast.parse(code)) == ["torch", "timm"]
 
 
 @pytest.mark.parametrize("path", SLICER_FACING, ids=lambda path: path.name)
@@ -96,6 +118,11 @@ def test_nothing_is_used_that_pythonqt_refuses(path):
         "class A(qt.QObject):\n    done = qt.Signal(int)",
         "qt.QRegExp('a')",
         "len(process.readAll())",
+        "bytes(process.readAllStandardOutput())",
+        "settings.value(key, type=bool)",
+        "menu.addAction(text='Sample')",
+        "slider.value()",
+        "timer.singleShot",
         "dialog.exec()",
         "widget.metaObject().className()",
         "from PySide6 import QtWidgets",

@@ -188,6 +188,34 @@ def test_the_set_up_box_goes_when_restore_has_installed_what_was_missing(panel, 
     assert not panel.ui.setupBox.visible and not panel.ui.reportSection.collapsed
 
 
+def test_the_self_test_takes_the_middle_of_slicers_sample_and_else_a_phantom(panel, add_ct, scene, monkeypatch):
+    import sys
+    import types
+
+    import slicer
+    import vtk
+
+    import LRformerSlicer
+
+    test = LRformerSlicer.LRformerSlicerTest()
+    phantom = test.addScan()  # the host has no module SampleData
+    assert phantom.GetName() == "Phantom" and test.isSampleMissing
+    whole = add_ct(slices=9, size=200)
+    seen, matrix = slicer.util.arrayFromVolume(whole)[3:6, 36:164, 36:164].copy(), vtk.vtkMatrix4x4()
+    whole.GetIJKToRASMatrix(matrix)
+    corner = matrix.MultiplyPoint((36, 36, 3, 1))
+    asked = []
+    logic = types.SimpleNamespace(downloadSample=lambda name: asked.append(name) or whole)
+    monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=lambda: logic))
+    assert test.addScan().GetName() == "Phantom", "asked again, though it was missing"
+    monkeypatch.setattr("LRformerSlicerLib.panel.self_test.SelfTest.isSampleMissing", False)
+    part = test.addScan()
+    assert asked == ["CTChest"] and not scene.IsNodePresent(whole)
+    assert (slicer.util.arrayFromVolume(part) == seen).all()
+    part.GetIJKToRASMatrix(matrix)
+    assert matrix.MultiplyPoint((0, 0, 0, 1)) == pytest.approx(corner)
+
+
 def test_slicers_self_test_passes_in_the_host(host, panel_with_views):
     import LRformerSlicer
     from LRformerSlicerLib.restoration.models import MODELS_FOLDER

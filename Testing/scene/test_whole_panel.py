@@ -29,7 +29,7 @@ def test_it_fits_whatever_is_open_for_the_long_sections_take_turns(restored, ope
 def test_every_control_has_a_tool_tip(restored):
     import qt
 
-    kinds = (qt.QPushButton, qt.QComboBox, qt.QCheckBox, qt.QSpinBox, qt.QLineEdit, qt.QTableWidget)
+    kinds = (qt.QPushButton, qt.QComboBox, qt.QCheckBox, qt.QSpinBox, qt.QLineEdit, qt.QTableWidget, qt.QProgressBar)
     controls = [
         widget
         for name, widget in vars(restored.ui).items()
@@ -37,3 +37,16 @@ def test_every_control_has_a_tool_tip(restored):
     ]
     assert len(controls) > 25
     assert [widget.objectName for widget in controls if not widget.toolTip.endswith(".")] == []
+
+
+def test_every_word_in_front_of_a_control_has_the_controls_tool_tip(restored):
+    import qt
+
+    labels = {name: widget for name, widget in vars(restored.ui).items() if isinstance(widget, qt.QLabel)}
+    controls = [one for one in vars(restored.ui).values() if isinstance(one, qt.QWidget) and one not in labels.values()]
+    tips = {control.toolTip for control in controls}
+    captions = [widget for widget in labels.values() if widget.text.endswith(":")]
+    assert len(captions) > 15
+    assert [widget.text for widget in captions if widget.toolTip not in tips - {""}] == []
+    for name in ("recognisedLabel", "statusLabel", "downloadLabel", "researchUseLabel"):
+        assert labels[name].toolTip.endswith(".")
