@@ -72,6 +72,24 @@ def test_without_consent_nothing_is_installed(dependencies, requirements, intera
         dependencies.ensureDependencies(requirements)
 
 
+def test_a_click_while_pip_runs_starts_no_second_installation(dependencies, requirements, interactive):
+    import slicer
+
+    refused = []
+
+    def click_again(arguments):
+        with pytest.raises(UserError, match="being installed") as refusal:
+            dependencies.ensureDependencies(requirements)
+        refused.append(refusal)
+
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: True)
+    interactive.setattr(slicer.util, "pip_install", click_again)
+    for _time in range(2):  # the second time: it does not stay locked
+        with pytest.raises(UserError, match="no-such-package-zz"):
+            dependencies.ensureDependencies(requirements)
+    assert len(refused) == 2
+
+
 def test_pip_is_told_to_keep_what_slicer_ships(dependencies, requirements, interactive):
     import slicer
 

@@ -188,6 +188,34 @@ def test_the_set_up_box_goes_when_restore_has_installed_what_was_missing(panel, 
     assert not panel.ui.setupBox.visible and not panel.ui.reportSection.collapsed
 
 
+def test_a_sample_is_loaded_by_slicers_module_and_chosen(panel, add_ct, monkeypatch):
+    """With a recorder in place of Slicer's module Sample Data, which the host does not have."""
+    import sys
+    import types
+
+    add_ct(name="Another")
+    asked = []
+    logic = types.SimpleNamespace(downloadSample=lambda name: asked.append(name) or add_ct(name=name))
+    monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=lambda: logic))
+    panel.input.sampleActions["MRHead"].trigger()
+    assert asked == ["MRHead"]
+    assert panel._parameterNode.inputVolume.GetName() == "MRHead" and panel.ui.restoreButton.enabled
+
+
+def test_the_set_up_box_says_that_it_installs_and_then_what_is_missing(panel, monkeypatch):
+    from LRformerSlicerLib.panel import setup_state
+
+    seen = []
+    monkeypatch.setattr(setup_state, "missingRequirements", lambda: ["timm>=1.0"])
+    monkeypatch.setattr(setup_state, "ensureDependencies", lambda: seen.append(panel.ui.setupLabel.text))
+    panel.enter()
+    panel.ui.setupButton.click()
+    assert "Installing" in seen[0] and "Python console" in seen[0]
+    assert "must be installed: timm>=1.0" in panel.ui.setupLabel.text
+    monkeypatch.undo()
+    panel.enter()
+
+
 def test_the_self_test_takes_the_middle_of_slicers_sample_and_else_a_phantom(panel, add_ct, scene, monkeypatch):
     import sys
     import types

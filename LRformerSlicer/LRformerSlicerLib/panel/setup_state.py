@@ -1,5 +1,6 @@
 """What is missing before anything can be restored: one explanation and one button."""
 
+import slicer
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
@@ -33,6 +34,10 @@ class SetupState:
 
     def onSetup(self, checked=False) -> None:
         """Install with consent; the panel says what is still missing afterwards."""
+        self._ui.setupLabel.text = _(
+            "Installing: this can take minutes, and Slicer may stand still meanwhile. The Python console shows how far it is."
+        )
+        slicer.app.processEvents()  # Slicer 5.10 shows nothing else of it
         try:
             ensureDependencies()
         except UserError as error:

@@ -7,6 +7,7 @@ installed from there without asking the internet.  Packages that Slicer itself s
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -15,6 +16,7 @@ import logging
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import slicer
@@ -34,6 +36,9 @@ NEVER_REPLACED = ("numpy", "SimpleITK", "scipy", "requests", "vtk", "torch", "to
 """Shipped with Slicer, or chosen by the PyTorch extension: pip must not exchange them for another version."""
 
 
+_isInstalling = False
+
+
 def missingRequirements(path: Path = REQUIREMENTS_PATH) -> list[str]:
     """What the installed packages do not satisfy: torch, or lines of the file (such as "psutil>=5.9")."""
     return [line for line in (TORCH_REQUIREMENT, *_requirementLines(path)) if not _isSatisfied(line)]
@@ -46,13 +51,14 @@ def ensureDependencies(path: Path = REQUIREMENTS_PATH) -> None:
     """
     missing = missingRequirements(path)
     if missing and not slicer.app.testingEnabled():
-        _installWheels(missing)
-        missing = missingRequirements(path)
-        if TORCH_REQUIREMENT in missing:
-            _installTorch()
-        # torch first: some of the others would otherwise have pip fetch a torch of its own choice.
-        if others := [line for line in missing if line != TORCH_REQUIREMENT]:
-            _installPackages(others)
+        with _nothingBeside():
+            _installWheels(missing)
+            missing = missingRequirements(path)
+            if TORCH_REQUIREMENT in missing:
+                _installTorch()
+            # torch first: some of the others would otherwise have pip fetch a torch of its own choice.
+            if others := [line for line in missing if line != TORCH_REQUIREMENT]:
+                _installPackages(others)
         importlib.invalidate_caches()
         missing = missingRequirements(path)
     if missing:
@@ -62,6 +68,19 @@ def ensureDependencies(path: Path = REQUIREMENTS_PATH) -> None:
                 "the installation."
             ).format(packages=", ".join(missing))
         )
+
+
+@contextlib.contextmanager
+def _nothingBeside() -> Iterator[None]:
+    """Slicer takes clicks while pip runs, and a second installation beside the first could spoil both."""
+    global _isInstalling
+    if _isInstalling:
+        raise UserError(_("The Python packages are being installed: wait until that has ended."))
+    _isInstalling = True
+    try:
+        yield
+    finally:
+        _isInstalling = False
 
 
 def packageNames(requirements: list[str]) -> list[str]:
