@@ -35,7 +35,8 @@ class SetupState:
     def onSetup(self, checked=False) -> None:
         """Install with consent; the panel says what is still missing afterwards."""
         self._ui.setupLabel.text = _(
-            "Installing: this can take minutes, and Slicer may stand still meanwhile. The Python console shows how far it is."
+            "Installing: this can take minutes, and Slicer may stand still meanwhile. The Python console says how far "
+            "it is."
         )
         slicer.app.processEvents()  # Slicer 5.10 shows nothing else of it
         try:
