@@ -84,6 +84,28 @@ def test_the_flicker_key_is_off_in_the_other_modes(restored):
     assert not restored.comparison._shortcut.enabled
 
 
+def test_pressed_keys_flick_restore_and_cancel(restored, views):
+    """Real key presses into the window: flicker, and while a text is typed there is none."""
+    from PySide6 import QtCore, QtTest
+
+    press, keys = QtTest.QTest.keyClick, QtCore.Qt.Key
+    views.activateWindow()
+    restored.ui.flickerButton.click()
+    for shown in ("Original", "Restored"):
+        press(views, keys.Key_X)
+        assert restored.ui.flickNowButton.text.startswith(f"Shown: {shown}")
+    restored.ui.advancedSection.collapsed = False
+    restored.ui.modelLineEdit.setFocus()
+    press(restored.ui.modelLineEdit, keys.Key_X)
+    assert restored.ui.modelLineEdit.text == "x"
+    assert restored.ui.flickNowButton.text.startswith("Shown: Restored")
+    restored.ui.modelLineEdit.text = ""
+    press(views, keys.Key_Return, QtCore.Qt.KeyboardModifier.ControlModifier)
+    assert restored.logic.busy
+    press(views, keys.Key_Escape)
+    assert not restored.logic.busy and restored.ui.statusLabel.text.startswith("Cancelled")
+
+
 def test_the_swipe_shows_the_original_left_of_the_line_and_the_restored_right_of_it(restored, pictures):
     restored.ui.flickerButton.click()
     of_restored = pictures()["LRformerSingle"]
