@@ -53,6 +53,23 @@ def test_the_map_lies_on_the_restored_grid_in_its_unit(telling, ct_image, mr_ima
     assert not values[outside].any()
 
 
+@pytest.mark.parametrize("task", ["ct-denoise", "mr-sr2"])
+def test_only_inside_the_box_where_nothing_else_is_restored(telling, ct_image, mr_image, task):
+    image = ct_image if task == "ct-denoise" else mr_image
+    size = np.array(image.GetSize())
+    corners = [np.array(image.TransformContinuousIndexToPhysicalPoint((share * size).tolist())) for share in (0.4, 0.6)]
+    roi = tuple(np.sort(np.stack(corners, axis=1), axis=1).reshape(-1))
+    options = RestorationOptions(
+        task=task, model=telling(task), prior="none", device="cpu", expected_error=True, roi_lps_mm=roi, only_roi=True
+    )
+    expected = Restorer().restore(image, options).expected_error
+    places = np.argwhere(sitk.GetArrayFromImage(expected) > 0)[:, ::-1]
+    points = np.array([expected.TransformIndexToPhysicalPoint(place.tolist()) for place in places])
+    slack = 0.51 * max(image.GetSpacing())
+    assert len(points) > 20
+    assert (points > np.array(roi[::2]) - slack).all() and (points < np.array(roi[1::2]) + slack).all()
+
+
 def test_it_is_made_for_those_only_who_ask(telling, checkpoints, ct_image):
     asked = RestorationOptions(task="ct-denoise", prior="none", device="cpu", expected_error=True)
     result = Restorer().restore(ct_image, replace(asked, model=telling("ct-denoise"), expected_error=False))

@@ -128,7 +128,7 @@ class RestorationJob(PriorJob):
         if self.task.scale > 1:
             original = interpolate_slice(original, self.task.scale)
             body = self.mask_of(original)
-        self.volume.plane.view(self.expected)[index - self._first] = expected_error_of(
+        expected = expected_error_of(
             self.error_model,
             original,
             fill_non_finite(restored)[0],
@@ -136,6 +136,10 @@ class RestorationJob(PriorJob):
             tuple(step / self.task.scale for step in self.volume.pixel_size_mm),
             self.intensity,
         )
+        if self.options.only_roi:  # nothing was restored outside: that map would tell of the scan itself
+            reached = self.region.weight(index) > 0
+            expected = np.where(reached.repeat(self.task.scale, 0).repeat(self.task.scale, 1), expected, 0.0)
+        self.volume.plane.view(self.expected)[index - self._first] = expected
 
     def _weight(self, index: int, mask: np.ndarray) -> np.ndarray:
         """How much of the network's answer each pixel takes: strength, region and, in CT, the body."""
