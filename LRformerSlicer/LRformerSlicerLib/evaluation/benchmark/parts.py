@@ -173,7 +173,7 @@ def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
         slices = same_budget.judged_slices(options.data)
         rows = same_budget.network_rows(task.architecture)
         if kind == "ablations":
-            rows = same_budget.ablation_rows(task.architecture)
+            rows = same_budget.ablation_rows()
         folder = options.work / "same-budget"
         folder.mkdir(parents=True, exist_ok=True)
         device = choose_device(options.device)
