@@ -18,7 +18,7 @@ from LRformerSlicerLib.evaluation.benchmark.quality_pictures import quality_pict
 from LRformerSlicerLib.evaluation.benchmark.quality_tables import budget_lines
 from LRformerSlicerLib.evaluation.benchmark.report import run_parts, write_document
 from LRformerSlicerLib.evaluation.benchmark.same_budget import (
-    SMALL_ROW,
+    PYRAMID_ROW,
     BudgetRow,
     Judged,
     ablation_rows,
@@ -129,7 +129,7 @@ def test_peers_have_our_budget_and_learn(name):
 def test_ablations_change_one_thing_each():
     usual = LRformerArchitecture(groups=4)
     reference, *rows = ablation_rows(usual)
-    assert reference == BudgetRow(SMALL_ROW, usual)
+    assert reference == BudgetRow(PYRAMID_ROW, usual)
     assert len({row.name for row in rows}) == len(rows)
     for row in rows:
         changed = [key for key, value in row.architecture.as_dict().items() if value != usual.as_dict().get(key)]

@@ -9,7 +9,7 @@ import torch
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.network.attention import CPU_CHUNK_TOKENS, GuidedFrequencyCrossAttention
 from LRformerSlicerLib.network.checkpoint import card_path, load_checkpoint, save_checkpoint
-from LRformerSlicerLib.network.lrformer import LRformer, LRformerArchitecture
+from LRformerSlicerLib.network.lrformer import Block, LRformer, LRformerArchitecture
 
 SMALL = {"channels": 16, "prior_channels": 8, "heads": 2, "groups": 2, "blocks": 2, "window": 8}
 
@@ -17,7 +17,7 @@ SMALL = {"channels": 16, "prior_channels": 8, "heads": 2, "groups": 2, "blocks":
 def trained_looking(**changes):
     """A small network whose output layer is not zero, so that everything before it shows."""
     torch.manual_seed(0)
-    network = LRformer(LRformerArchitecture(**{**SMALL, **changes})).eval()
+    network = LRformerArchitecture(**{**SMALL, **changes}).build().eval()
     torch.nn.init.normal_(network.reconstruction.weight, std=0.05)
     return network
 
@@ -29,38 +29,51 @@ def test_parameter_budget(scale, budget):
     assert sum(parameter.numel() for parameter in network.parameters()) <= budget
 
 
+@pytest.mark.parametrize("levels", [1, 3])
 @pytest.mark.parametrize("scale", [1, 2, 4])
 @pytest.mark.parametrize("size", [(16, 16), (17, 40), (64, 64), (33, 130)])
 @torch.inference_mode()
-def test_any_size_comes_out_scaled(scale, size):
-    network = trained_looking(scale=scale)
+def test_any_size_comes_out_scaled(levels, scale, size):
+    network = trained_looking(levels=levels, scale=scale)
     restored = network(torch.rand(2, 1, *size), torch.rand(2, 2, *size))
     assert restored.shape == (2, 1, scale * size[0], scale * size[1])
     assert torch.isfinite(restored).all()
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3])
 @torch.inference_mode()
-def test_new_network_returns_its_input():
+def test_new_network_returns_its_input(levels):
     image = torch.rand(1, 1, 40, 50)
-    network = LRformer(LRformerArchitecture(**SMALL)).eval()
+    network = LRformerArchitecture(**SMALL, levels=levels).build().eval()
     torch.testing.assert_close(network(image, torch.rand(1, 2, 40, 50)), image)
 
 
+@pytest.mark.parametrize(("levels", "count"), [(1, 4), (3, 12)])
 @torch.inference_mode()
-def test_the_prior_reaches_every_block():
+def test_the_prior_reaches_every_block(levels, count):
     """Changing the prior changes the result even where only the last block still listens to it."""
-    network = trained_looking()
-    image, prior = torch.rand(1, 1, 32, 32), torch.rand(1, 2, 32, 32)
+    network = trained_looking(levels=levels)
+    image, prior = torch.rand(1, 1, 64, 64), torch.rand(1, 2, 64, 64)
     changed = []
-    for group in network.groups:
-        for block in group.blocks:
-            before = network(image, prior)
-            kept = block.attention.key.weight.clone()
-            block.attention.key.weight.mul_(-20.0)
-            changed.append((network(image, prior) - before).abs().max())
-            block.attention.key.weight.copy_(kept)
-    assert len(changed) == 4 and min(changed) > 1e-6
+    for block in (part for part in network.modules() if isinstance(part, Block)):
+        before = network(image, prior)
+        kept = block.attention.key.weight.clone()
+        block.attention.key.weight.mul_(-20.0)
+        changed.append((network(image, prior) - before).abs().max())
+        block.attention.key.weight.copy_(kept)
+    assert len(changed) == count and min(changed) > 1e-6
     assert (network(image, torch.zeros_like(prior)) - network(image, prior)).abs().max() > 1e-6
+
+
+def test_a_pyramid_halves_its_grid_and_widens_level_by_level():
+    network = trained_looking(levels=3)
+    seen = []
+    for block in (part for part in network.modules() if isinstance(part, Block)):
+        block.register_forward_hook(lambda block, inputs, output: seen.append(tuple(output.shape[1:])))
+    with torch.inference_mode():
+        network(torch.rand(1, 1, 64, 64), torch.rand(1, 2, 64, 64))
+    fine, half, quarter = (32, 32, 16), (16, 16, 32), (8, 8, 48)
+    assert seen == [fine] * 2 + [half] * 2 + [quarter] * 4 + [half] * 2 + [fine] * 2
 
 
 @torch.inference_mode()
@@ -81,6 +94,15 @@ def test_windows_in_chunks_equal_windows_at_once(monkeypatch):
     chunked = module(image, module.represent(prior))
     monkeypatch.setattr("LRformerSlicerLib.network.attention.CPU_CHUNK_TOKENS", 1 << 30)
     torch.testing.assert_close(chunked, module(image, module.represent(prior)), rtol=0, atol=1e-12)
+
+
+@torch.inference_mode()
+def test_a_pyramid_comes_back_from_its_checkpoint(tmp_path):
+    network = trained_looking(levels=3)
+    save_checkpoint(tmp_path / "pyramid.safetensors", network, {"name": "a test", "task": "ct-denoise"})
+    again = load_checkpoint(tmp_path / "pyramid.safetensors").network
+    image, prior = torch.rand(1, 1, 40, 40), torch.rand(1, 2, 40, 40)
+    torch.testing.assert_close(again(image, prior), network(image, prior), rtol=0, atol=0)
 
 
 @pytest.fixture

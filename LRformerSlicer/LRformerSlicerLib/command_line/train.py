@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 TASK_NAMES = ("ct-denoise", "mr-sr2", "mr-sr4", "mr-artifact")
-ARCHITECTURE_CHOICES = ("channels", "groups", "blocks", "fold", "attention")
+ARCHITECTURE_CHOICES = ("levels", "channels", "groups", "blocks", "fold", "attention")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, help="patches a step")
     parser.add_argument("--patch-size", type=int, help="side of a training patch in input pixels")
     parser.add_argument("--learning-rate", type=float, default=6e-4)
+    parser.add_argument("--levels", type=int, help="resolutions of the network's pyramid; 1 for none")
     parser.add_argument("--channels", type=int, help="width of the network")
-    parser.add_argument("--groups", type=int, help="groups of blocks")
+    parser.add_argument("--groups", type=int, help="groups of blocks, where there is one level")
     parser.add_argument("--blocks", type=int, help="blocks a group")
     parser.add_argument("--fold", type=int, help="side of a token in input pixels")
     parser.add_argument("--attention", choices=["gfca", "naive"], help="gfca, or its naive twin for comparison")

@@ -145,12 +145,12 @@ def _measure_in_turns(calls: dict[object, Callable[[], object]], device: torch.d
 
 def network_costs(size: int, device: torch.device, **changes: object) -> dict[str, Cost]:
     """LRformer and its naive twin on one size x size slice; ``changes`` to the architecture apply to both."""
-    from ..network.lrformer import LRformer, LRformerArchitecture
+    from ..network.lrformer import LRformerArchitecture
 
     image, prior = torch.rand(1, 1, size, size, device=device), torch.rand(1, 2, size, size, device=device)
     calls = {}
     for attention in ("gfca", "naive"):
-        network = LRformer(LRformerArchitecture(**{**changes, "attention": attention})).to(device).eval()
+        network = LRformerArchitecture(**{**changes, "attention": attention}).build().to(device).eval()
         calls[attention] = lambda n=network: n(image, prior)
     return _measure_in_turns(calls, device)
 

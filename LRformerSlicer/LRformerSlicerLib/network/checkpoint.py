@@ -88,7 +88,7 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedModel:
     if task is not None and metadata["task"] != task:
         raise UserError(f"{path} was made for {metadata['task']}, not for {task}: choose a model for {task}.")
     try:
-        network = LRformer(LRformerArchitecture(**json.loads(metadata["architecture"])))
+        network = LRformerArchitecture(**json.loads(metadata["architecture"])).build()
         network.load_state_dict(state)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} was made by another version of LRformer: get a model made for this one.") from error

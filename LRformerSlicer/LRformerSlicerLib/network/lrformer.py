@@ -23,10 +23,12 @@ class LRformerArchitecture:
     Attributes:
         scale: 1 for denoising and artifacts, 2 or 4 for super-resolution.
         context: neighbouring slices given on each side of the slice to restore.
-        channels: width of the feature maps.
+        levels: 1 for groups one after another at one resolution; more for a pyramid (see :mod:`.pyramid`).
+        channels: width of the feature maps; a pyramid's level l has (l + 1) times as many.
         prior_channels: width of the prior's tokens; it starts from two maps and needs less.
-        groups: number of groups, each closed by a convolution (the paper's N).
-        blocks: blocks a group (the paper's M is 6; full convolutions in 3 fill the same budget of parameters).
+        groups: number of groups, each closed by a convolution (the paper's N); a pyramid has one each way a level.
+        blocks: blocks a group, twice as many at the foot of a pyramid (the paper's M is 6; full convolutions in 3 fill
+            the same budget of parameters).
         heads: attention heads.
         window: side of the attention window in tokens, a multiple of 4.
         fold: side in input pixels of one token (pixel-unshuffle factor of the stem).
@@ -38,6 +40,7 @@ class LRformerArchitecture:
 
     scale: int = 1
     context: int = 0
+    levels: int = 1
     channels: int = 48
     prior_channels: int = 24
     groups: int = 6
@@ -56,7 +59,11 @@ class LRformerArchitecture:
 
     def build(self) -> LRformer:
         """A new network with random weights."""
-        return LRformer(self)
+        if self.levels == 1:
+            return LRformer(self)
+        from .pyramid import PyramidLRformer  # it is made of what this file holds
+
+        return PyramidLRformer(self)
 
 
 class _FeedForward(nn.Module):
@@ -91,7 +98,7 @@ def _from_windows(windows: torch.Tensor, batch: int, height: int, width: int) ->
 
 
 @dataclass(frozen=True)
-class _WindowGrid:
+class WindowGrid:
     """How a map of tokens is cut into attention windows: from its corner, or shifted by half a window.
 
     In the shifted grid the outermost windows are cut off at the map's border.  Wrapping them around, as is usual,
@@ -129,11 +136,11 @@ class _WindowGrid:
         return torch.cat(bands, dim=1) if len(bands) > 1 else bands[0]
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     def __init__(self, architecture: LRformerArchitecture, is_shifted: bool) -> None:
         super().__init__()
         channels = architecture.channels
-        self.grid = _WindowGrid(architecture.window, is_shifted)
+        self.grid = WindowGrid(architecture.window, is_shifted)
         self.attention_norm = nn.LayerNorm(channels)
         self.feed_forward_norm = nn.LayerNorm(channels)
         shape = (channels, architecture.prior_channels, architecture.heads)
@@ -156,10 +163,10 @@ class _Block(nn.Module):
 class _Group(nn.Module):
     def __init__(self, architecture: LRformerArchitecture) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_Block(architecture, index % 2 == 1) for index in range(architecture.blocks))
+        self.blocks = nn.ModuleList(Block(architecture, index % 2 == 1) for index in range(architecture.blocks))
         self.convolution = nn.Conv2d(architecture.channels, architecture.channels, 3, padding=1)
 
-    def forward(self, features: torch.Tensor, prior_tokens: dict[_WindowGrid, list]) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, prior_tokens: dict[WindowGrid, list]) -> torch.Tensor:
         deep = features
         for block in self.blocks:
             deep = block(deep, prior_tokens[block.grid])
@@ -181,17 +188,34 @@ class LRformer(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.scale, self.context = architecture.scale, architecture.context
-        self.tile_multiple = architecture.window * architecture.fold
+        self.tile_multiple = architecture.window * architecture.fold * 2 ** (architecture.levels - 1)
         channels, fold = architecture.channels, architecture.fold
         self.image_embedding = nn.Conv2d(2 * (1 + 2 * self.context) * fold**2, channels, 3, padding=1)
-        guides = architecture.prior_channels
-        self.prior_embedding = nn.Conv2d(PRIOR_CHANNEL_COUNT * fold**2, guides, 3, padding=1)
-        self.prior_norm = nn.LayerNorm(guides)
-        self.groups = nn.ModuleList(_Group(architecture) for _ in range(architecture.groups))
+        self.prior_embedding = nn.Conv2d(PRIOR_CHANNEL_COUNT * fold**2, architecture.prior_channels, 3, padding=1)
+        self._make_body()
         self.reconstruction = nn.Conv2d(channels, (fold * self.scale) ** 2, 3, padding=1)
         # A new network returns its input (or its interpolation): training starts from there, not from noise.
         nn.init.zeros_(self.reconstruction.weight)
         nn.init.zeros_(self.reconstruction.bias)
+
+    def _make_body(self) -> None:
+        """What lies between the embeddings and the reconstruction."""
+        self.prior_norm = nn.LayerNorm(self.architecture.prior_channels)
+        self.groups = nn.ModuleList(_Group(self.architecture) for _ in range(self.architecture.groups))
+
+    def _deepen(self, shallow: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
+        """(B, h, w, C) features and (B, h, w, prior_channels) guide -> (B, h, w, C) for the reconstruction."""
+        guide = self.prior_norm(guide)
+        represent = self.groups[0].blocks[0].attention.represent
+        # The prior is the same for every block: its tokens are computed once for each of the two window grids.
+        prior_tokens = {
+            grid: [represent(windows) for windows in grid.cut(guide)]
+            for grid in {block.grid for block in self.groups[0].blocks}
+        }
+        features = shallow
+        for group in self.groups:
+            features = group(features, prior_tokens)
+        return features + shallow
 
     def forward(self, image: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         """Restore slices.
@@ -208,17 +232,8 @@ class LRformer(nn.Module):
         folded = functional.pixel_unshuffle(with_detail(_mirror_pad(image, self.tile_multiple)), self.architecture.fold)
         folded_prior = functional.pixel_unshuffle(_mirror_pad(prior, self.tile_multiple), self.architecture.fold)
         shallow = self.image_embedding(folded.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
-        guide = self.prior_norm(self.prior_embedding(folded_prior).permute(0, 2, 3, 1))
-        represent = self.groups[0].blocks[0].attention.represent
-        # The prior is the same for every block: its tokens are computed once for each of the two window grids.
-        prior_tokens = {
-            grid: [represent(windows) for windows in grid.cut(guide)]
-            for grid in {block.grid for block in self.groups[0].blocks}
-        }
-        features = shallow
-        for group in self.groups:
-            features = group(features, prior_tokens)
-        residual = self.reconstruction((features + shallow).permute(0, 3, 1, 2))
+        features = self._deepen(shallow, self.prior_embedding(folded_prior).permute(0, 2, 3, 1))
+        residual = self.reconstruction(features.permute(0, 3, 1, 2))
         residual = functional.pixel_shuffle(residual, self.architecture.fold * self.scale) / DETAIL_GAIN
         residual = residual[..., : height * self.scale, : width * self.scale]
         if self.scale > 1:
