@@ -122,6 +122,8 @@ def test_peers_have_our_budget_and_learn(name):
     image, prior = torch.rand(1, 1, 32, 32) + 0.5, torch.zeros(1, 2, 32, 32)
     restored = network(image, prior)
     assert restored.shape == image.shape and torch.isfinite(restored).all()
+    residual = (restored - image).detach()
+    assert residual.std() > 1e-4, "what the slice holds gets through to the end"
     (restored - image.mean()).abs().mean().backward()
     assert all(tensor.grad is not None for tensor in network.parameters() if tensor.requires_grad)
 

@@ -42,8 +42,6 @@ _PEERS = {
     ),
 }
 PEER_NAMES = tuple(_PEERS)
-# Without batch norm all units of DnCNN die at the rate that suits the others: it then gives back its input.
-PEER_LEARNING_RATES = {"DnCNN": 1e-4, "NAFNet": 6e-4, "SwinIR": 6e-4}
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,12 @@ class PeerNetwork(nn.Module):
             raise UserError("The benchmark's peer networks need a package: pip install spandrel.") from error
         self.architecture, self.scale, self.context = architecture, 1, 0
         self.peer = getattr(module, name)(**sizes)
+        if architecture.name == "DnCNN":
+            # Without batch norm, and with torch's own weights, nothing of the slice gets through its twenty layers.
+            for part in self.peer.modules():
+                if isinstance(part, nn.Conv2d):
+                    nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+                    nn.init.zeros_(part.bias)
 
     def forward(self, image: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         """(B, 1, H, W) and a prior -> (B, 1, H, W)."""

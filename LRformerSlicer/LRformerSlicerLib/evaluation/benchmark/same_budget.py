@@ -29,7 +29,7 @@ from ..cost import count_macs
 from ..ct_quality import LIVER_SCAN, load_liver, load_slices
 from ..quality import JudgedSlice, bootstrap_interval, score
 from .noise_level import NoiseLevelArchitecture
-from .peer_networks import PEER_LEARNING_RATES, PEER_NAMES, PeerArchitecture
+from .peer_networks import PEER_NAMES, PeerArchitecture
 from .prior_variants import with_prior_variant
 
 TIMED_STEPS = 6
@@ -54,7 +54,6 @@ class BudgetRow:
         prior: key of ``PRIOR_VARIANTS``, in training and judgement.
         frequency_loss: as in :class:`~...training.trainer.TrainingOptions`.
         seed: of initialisation and patches.
-        learning_rate: peak.
     """
 
     name: str
@@ -62,7 +61,6 @@ class BudgetRow:
     prior: str = "C and D"
     frequency_loss: float = 0.0
     seed: int = 0
-    learning_rate: float = 6e-4
 
 
 def network_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
@@ -72,7 +70,7 @@ def network_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
         BudgetRow(f"{OUR_ROW}, another seed", architecture, seed=1),
         BudgetRow(PYRAMID_ROW, PYRAMID),
         BudgetRow(f"{PYRAMID_ROW}, another seed", PYRAMID, seed=1),
-        *(BudgetRow(name, PeerArchitecture(name), learning_rate=PEER_LEARNING_RATES[name]) for name in PEER_NAMES),
+        *(BudgetRow(name, PeerArchitecture(name)) for name in PEER_NAMES),
     ]
 
 
@@ -193,7 +191,7 @@ def train_and_judge(
     state, steps_file = file.with_suffix(".state"), file.with_suffix(".steps")
     options = TrainingOptions(
         steps=0, batch_size=CPU_BATCH_SIZE if device.type == "cpu" else task.batch_size, patch_size=task.patch_size,
-        learning_rate=row.learning_rate, seed=row.seed, prior_dropout=0.0, frequency_loss=row.frequency_loss,
+        learning_rate=6e-4, seed=row.seed, prior_dropout=0.0, frequency_loss=row.frequency_loss,
         validate_every=10**9,
     )  # fmt: skip
     if not steps_file.exists():
