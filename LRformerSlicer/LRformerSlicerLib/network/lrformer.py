@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -160,6 +161,12 @@ class Block(nn.Module):
         return features + self.feed_forward(self.feed_forward_norm(features))
 
 
+def tokens_by_grid(guide: torch.Tensor, blocks: Iterable[Block]) -> dict[WindowGrid, list[torch.Tensor]]:
+    """The tokens of a (B, h, w, prior_channels) guide, once for each window grid: they are the same for every block."""
+    represent_of = {block.grid: block.attention.represent for block in blocks}
+    return {grid: [represent(windows) for windows in grid.cut(guide)] for grid, represent in represent_of.items()}
+
+
 class _Group(nn.Module):
     def __init__(self, architecture: LRformerArchitecture) -> None:
         super().__init__()
@@ -205,13 +212,7 @@ class LRformer(nn.Module):
 
     def _deepen(self, shallow: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
         """(B, h, w, C) features and (B, h, w, prior_channels) guide -> (B, h, w, C) for the reconstruction."""
-        guide = self.prior_norm(guide)
-        represent = self.groups[0].blocks[0].attention.represent
-        # The prior is the same for every block: its tokens are computed once for each of the two window grids.
-        prior_tokens = {
-            grid: [represent(windows) for windows in grid.cut(guide)]
-            for grid in {block.grid for block in self.groups[0].blocks}
-        }
+        prior_tokens = tokens_by_grid(self.prior_norm(guide), self.groups[0].blocks)
         features = shallow
         for group in self.groups:
             features = group(features, prior_tokens)

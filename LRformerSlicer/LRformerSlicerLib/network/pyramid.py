@@ -7,12 +7,13 @@ shape is that of U-Net (Ronneberger, Fischer and Brox, MICCAI 2015, arXiv 1505.0
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from .lrformer import Block, LRformer
+from .lrformer import Block, LRformer, tokens_by_grid
 
 
 class PyramidLRformer(LRformer):
@@ -45,19 +46,16 @@ class PyramidLRformer(LRformer):
                 finer = functional.pixel_shuffle(self.up[level](features.permute(0, 3, 1, 2)), 2)
                 features = finer.permute(0, 2, 3, 1) + left.pop()
             for block in stage:
-                features = block(features, tokens[level, block.grid])
+                features = block(features, tokens[level][block.grid])
             above = level
         return features
 
-    def _prior_tokens(self, guide: torch.Tensor) -> dict:
-        """The guide's tokens by level and window grid; blocks of a level share them."""
-        tokens: dict = {}
+    def _prior_tokens(self, guide: torch.Tensor) -> list[dict]:
+        """Of every level, the guide's tokens by window grid."""
+        tokens = []
         for level, norm in enumerate(self.prior_norms):
             if level:
                 guide = functional.avg_pool2d(guide.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
-            normed = norm(guide)
-            stages = [stage for at, stage in zip(self._way, self.stages, strict=True) if at == level]
-            for block in (block for stage in stages for block in stage):
-                if (level, block.grid) not in tokens:
-                    tokens[level, block.grid] = [block.attention.represent(part) for part in block.grid.cut(normed)]
+            blocks = chain.from_iterable(stage for at, stage in zip(self._way, self.stages, strict=True) if at == level)
+            tokens.append(tokens_by_grid(norm(guide), blocks))
         return tokens

@@ -54,7 +54,7 @@ class MetricSum:
         }
 
 
-_LAPLACIAN_DIFFERENCE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])
+LAPLACIAN_DIFFERENCE = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])
 
 
 def noise_sd(pixels: np.ndarray, mask: np.ndarray) -> float | None:
@@ -66,5 +66,5 @@ def noise_sd(pixels: np.ndarray, mask: np.ndarray) -> float | None:
     """
     if not mask.any():
         return None
-    response = np.abs(convolve(pixels.astype(np.float32), _LAPLACIAN_DIFFERENCE, mode="nearest"))[mask]
+    response = np.abs(convolve(pixels.astype(np.float32), LAPLACIAN_DIFFERENCE, mode="nearest"))[mask]
     return float(np.median(response) / 0.6745 / 6.0)

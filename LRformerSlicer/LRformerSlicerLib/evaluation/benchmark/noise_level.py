@@ -14,16 +14,17 @@ from torch import nn
 from torch.nn import functional
 
 from ...network.lrformer import LRformerArchitecture
+from ...restoration.metrics import LAPLACIAN_DIFFERENCE
 
 NEIGHBOURHOOD_PIXELS = 31
 LEVEL_GAIN = 10.0  # brings the SD of noise, some hundredths of the intensity range, near the prior's range of 0 to 1
-_MASK = torch.tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])
 
 
 def noise_level(image: torch.Tensor) -> torch.Tensor:
     """(B, 1, H, W) -> SD of white noise near each pixel, likewise; of correlated noise a number that grows with it."""
     padded = functional.pad(image, [1] * 4, mode="replicate")
-    response = functional.conv2d(padded, _MASK.to(image)[None, None]).abs()
+    mask = torch.from_numpy(LAPLACIAN_DIFFERENCE).to(image)
+    response = functional.conv2d(padded, mask[None, None]).abs()
     # A Gaussian's mean modulus is sqrt(2 / pi) of its SD; the mask's squared weights sum to 36.
     sd = response * math.sqrt(math.pi / 2) / 6
     return functional.avg_pool2d(sd, NEIGHBOURHOOD_PIXELS, 1, NEIGHBOURHOOD_PIXELS // 2, count_include_pad=False)

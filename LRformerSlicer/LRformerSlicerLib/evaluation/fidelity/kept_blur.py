@@ -5,17 +5,18 @@ Measured on training slices, for something is chosen, and with the network alone
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ...network.checkpoint import load_checkpoint
 from ...restoration.intensity import ct_intensity
 from ...restoration.models import choose_device, shipped_model
 from ...restoration.slow_part import without_slow_part
 from ...restoration.tasks import TASKS
+from ...restoration.tiling import TiledNetwork
 from ..quality import JudgedSlice, bootstrap_interval, score
 from .lesion_study import CLEAN, judge
 from .lesions import ct_studies
@@ -35,10 +36,10 @@ def evaluate_kept_blur(data: Path, device: str = "auto", blurs_mm: tuple[float |
         that the observer sees}}; the cost is against the first blur.
     """
     found = list(ct_studies(Path(data) / "train", DOSE, KERNEL, LAYOUTS, SLICE_STEP))
-    where = choose_device(device)
-    network = load_checkpoint(shipped_model("ct-denoise"), "ct-denoise").network.to(where).eval()
+    loaded = load_checkpoint(shipped_model("ct-denoise"), "ct-denoise")
+    network = TiledNetwork(loaded.network, choose_device(device), logging.warning)
     studies = [study for study, _, _ in found]
-    answers = [[_restored(network, version, where) for version in versions] for _, versions, _ in found]
+    answers = [[_restored(network, version) for version in versions] for _, versions, _ in found]
     images = {CLEAN: [[version.reference for version in versions] for _, versions, _ in found]}
     for blur in blurs_mm:
         images[str(blur)] = [
@@ -84,13 +85,11 @@ def _lesions_kept(kinds: list[dict]) -> dict:
     }
 
 
-@torch.inference_mode()
-def _restored(network: torch.nn.Module, one: JudgedSlice, device: torch.device) -> np.ndarray:
+def _restored(network: TiledNetwork, one: JudgedSlice) -> np.ndarray:
     """(H, W) HU."""
     intensity = ct_intensity()
-    image = torch.from_numpy(intensity.normalise(one.degraded).astype(np.float32))[None, None].to(device)
-    answer = network(image, image.new_zeros(1, 2, *image.shape[2:]))
-    return intensity.restore(answer[0, 0].float().cpu().numpy())
+    image = intensity.normalise(one.degraded)[None, None]
+    return intensity.restore(network(image, np.zeros((1, 2, *one.degraded.shape)))[0])
 
 
 def _with_kept(
