@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from LRformerSlicerLib.evaluation.classical_denoisers import gaussian
 from LRformerSlicerLib.evaluation.fidelity import detection
-from LRformerSlicerLib.evaluation.fidelity.kept_blur import evaluate_kept_blur, kept_blur_lines
+from LRformerSlicerLib.evaluation.fidelity.kept_slow_part import evaluate_kept_slow_part, kept_slow_part_lines
 from LRformerSlicerLib.evaluation.fidelity.lesion_insertion import Grid, Lesion, contrast_of, patches_at, with_lesions
 from LRformerSlicerLib.evaluation.fidelity.lesion_study import CLEAN, judge, plan_study
 from LRformerSlicerLib.evaluation.fidelity.lesions import INPUT, evaluate_lesions, lesion_lines
@@ -16,6 +16,7 @@ from LRformerSlicerLib.evaluation.fidelity.places import Place, edge_blur_pixels
 from LRformerSlicerLib.evaluation.quality import OURS
 from LRformerSlicerLib.network.checkpoint import save_checkpoint
 from LRformerSlicerLib.restoration.options import RestorationOptions
+from LRformerSlicerLib.restoration.slow_part import SlowPart
 
 GRID = Grid(pixel_mm=0.8, blur_mm=0.9)
 NOISE_HU = 15.0
@@ -203,14 +204,16 @@ def test_a_network_that_does_nothing_keeps_every_lesion(scans, small_network, tm
 def test_keeping_low_frequencies_gives_lesions_their_contrast_back(scans):
     torch.set_num_threads(1)
     (scans / "test").rename(scans / "train")
-    result = evaluate_kept_blur(scans, "cpu", (None, 3.0, 1.0))
+    result = evaluate_kept_slow_part(scans, "cpu", (None, SlowPart(3.0, 45.0), SlowPart(1.0)))
     nothing, some, most = result["rows"]
-    assert nothing["cost_db"] == 0.0 and [row["blur_mm"] for row in (nothing, some, most)] == [None, 3.0, 1.0]
+    assert nothing["cost_db"] == nothing["low_dose_cost_db"] == 0.0
+    assert [row["blur_mm"] for row in result["rows"]] == [None, 3.0, 1.0]
+    assert [row["noise_sd_hu"] for row in result["rows"]] == [None, 45.0, None]
     for row in result["rows"]:
         assert row["psnr_db"] == pytest.approx(nothing["psnr_db"] - row["cost_db"], abs=0.002)
         assert all(mean >= worst for mean, worst in row["recovery"].values())
     # Narrower blurs keep more: what a wide disc lost comes back.
     far = [abs(1.0 - row["recovery"]["10"][0]) for row in (nothing, some, most)]
     assert far[2] < 0.03 and far[2] <= far[1] <= far[0] + 0.01
-    table = [line for line in kept_blur_lines(result, "") if line.startswith("|")]
+    table = [line for line in kept_slow_part_lines(result, "") if line.startswith("|")]
     assert len(table) == 5 and len({line.count("|") for line in table}) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 import numpy as np
 import torch
 
@@ -120,9 +122,10 @@ class RestorationJob(PriorJob):
 
     def _kept(self, before: np.ndarray, after: np.ndarray, body: np.ndarray) -> np.ndarray:
         """The network's answer with what the task leaves alone, (H, W) normalised intensities as both given."""
-        if self.task.kept_blur_mm is None:
+        if self.task.slow_part is None:
             return after
-        return before + without_slow_part(after - before, body, self.task.kept_blur_mm, self.volume.pixel_size_mm)
+        part = replace(self.task.slow_part, noise_sd=self.task.slow_part.noise_sd / self.intensity.unit)
+        return before + without_slow_part(after - before, body, part, self.volume.pixel_size_mm)
 
     def _expect_error(self, index: int, original: np.ndarray, restored: np.ndarray, body: np.ndarray) -> None:
         if self.task.scale > 1:
@@ -234,6 +237,6 @@ class RestorationJob(PriorJob):
             "strength": self.options.strength,
             "only_roi": self.options.only_roi,
             "self_ensemble": self.options.self_ensemble,
-            "kept_blur_mm": self.task.kept_blur_mm,
+            "kept_slow_part": asdict(self.task.slow_part) if self.task.slow_part else None,
             "noise_sd": {"before": sd[0], "after": sd[1]},
         }

@@ -23,7 +23,7 @@ from ..classical_denoisers import (
     total_variation,
 )
 from ..ct_quality import evaluate_ct, load_liver, load_slices, restore_slice
-from ..fidelity.kept_blur import evaluate_kept_blur, kept_blur_lines
+from ..fidelity.kept_slow_part import evaluate_kept_slow_part, kept_slow_part_lines
 from ..fidelity.kspace_file import evaluate_kspace_file, kspace_file_lines
 from ..fidelity.lesions import evaluate_lesions, lesion_lines
 from ..fidelity.real_noise import evaluate_real_noise, real_noise_lines
@@ -143,8 +143,8 @@ def _lesions(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
     return measure
 
 
-def _kept_blur(options: BenchmarkOptions, _: Path) -> dict:
-    return evaluate_kept_blur(options.data, options.device)
+def _kept_slow_part(options: BenchmarkOptions, _: Path) -> dict:
+    return evaluate_kept_slow_part(options.data, options.device)
 
 
 def _reliability(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
@@ -171,9 +171,8 @@ def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
         pairs = options.work / "pairs-ct-denoise"
         training, _ = load_pairs(fill_pair_cache(folder_jobs(task, options.data / "train", pairs, 1), 2))
         slices = same_budget.judged_slices(options.data)
-        rows = same_budget.network_rows(task.architecture)
-        if kind == "ablations":
-            rows = same_budget.ablation_rows()
+        make_rows = same_budget.ablation_rows if kind == "ablations" else same_budget.network_rows
+        rows = make_rows(task.architecture)
         folder = options.work / "same-budget"
         folder.mkdir(parents=True, exist_ok=True)
         device = choose_device(options.device)
@@ -226,7 +225,7 @@ PARTS = {
     "mr-artifact": Part("MR artifacts", _mr("mr-artifact"), quality_lines),
     "lesions-ct-denoise": Part("Lesions in CT", _lesions("ct-denoise"), lesion_lines),
     "lesions-mr-sr2": Part("Lesions in MR super-resolution x2", _lesions("mr-sr2"), lesion_lines),
-    "kept-blur": Part("What is kept of low frequencies in CT", _kept_blur, kept_blur_lines),
+    "slow-part": Part("What is kept of low frequencies in CT", _kept_slow_part, kept_slow_part_lines),
     "reliability-ct-denoise": Part("Reliability in CT", _reliability("ct-denoise"), reliability_lines),
     "reliability-mr-artifact": Part("Reliability in MR artifacts", _reliability("mr-artifact"), reliability_lines),
     "real-noise": Part("Real noise", _real_noise, real_noise_lines),
