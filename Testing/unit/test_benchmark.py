@@ -18,7 +18,7 @@ from LRformerSlicerLib.evaluation.benchmark.quality_pictures import quality_pict
 from LRformerSlicerLib.evaluation.benchmark.quality_tables import budget_lines
 from LRformerSlicerLib.evaluation.benchmark.report import run_parts, write_document
 from LRformerSlicerLib.evaluation.benchmark.same_budget import (
-    PYRAMID_ROW,
+    OUR_ROW,
     BudgetRow,
     Judged,
     ablation_rows,
@@ -34,6 +34,7 @@ from LRformerSlicerLib.evaluation.noise_told_denoisers import bm3d_spectrum, bm3
 from LRformerSlicerLib.evaluation.quality import OURS, Answer, JudgedSlice, best_settings, compare, score
 from LRformerSlicerLib.network.lrformer import LRformerArchitecture
 from LRformerSlicerLib.restoration.models import MODELS_FOLDER
+from LRformerSlicerLib.training.ct_dose import DoseTask
 from LRformerSlicerLib.training.patches import Pair
 
 WINDOW = (-160.0, 240.0)
@@ -129,10 +130,10 @@ def test_peers_have_our_budget_and_learn(name):
 
 
 def test_ablations_change_one_thing_each():
-    usual = LRformerArchitecture(groups=4)
+    usual = DoseTask().architecture
     reference, *rows = ablation_rows(usual)
-    assert reference == BudgetRow(PYRAMID_ROW, usual)
-    assert len({row.name for row in rows}) == len(rows)
+    assert reference == BudgetRow(OUR_ROW, usual)
+    assert len({row.name for row in rows}) == len({row.file_stem for row in rows}) == len(rows)
     for row in rows:
         changed = [key for key, value in row.architecture.as_dict().items() if value != usual.as_dict().get(key)]
         choices = [row.prior != reference.prior, row.frequency_loss > 0, row.seed > 0]

@@ -19,6 +19,8 @@ from .lrformer import Block, LRformer, tokens_by_grid
 class PyramidLRformer(LRformer):
     """Embeddings, reconstruction, attributes and call are those of :class:`.lrformer.LRformer`."""
 
+    _overlap_multiples = 2
+
     def _make_body(self) -> None:
         own = self.architecture
         widths = [own.channels * (level + 1) for level in range(own.levels)]

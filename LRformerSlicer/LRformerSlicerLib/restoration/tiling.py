@@ -13,11 +13,8 @@ from ..errors import UserError
 LARGEST_WHOLE_PIXELS = {"cpu": 1024 * 1024, "mps": 1024 * 1024, "cuda": 2048 * 2048}
 """Slices above this are tiled from the start; below, only when memory runs out."""
 FIRST_TILE_PIXELS = 768
-OVERLAP_MULTIPLES = 5
-"""Neighbouring tiles share so many attention windows.  What a cut edge changes fades with every block's mixing: in the
-shipped networks to less than a thousandth of the display window two windows further in.  Those two are thrown away at
-each edge, and over one window between them the tiles blend."""
-SMALLEST_TILE_MULTIPLES = OVERLAP_MULTIPLES + 1
+BLENDED_SHARE = 0.2
+"""Of the overlap of two tiles.  The two fifths beside each tile's edge, where the cut shows, are thrown away."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -45,11 +42,9 @@ def tile_spans(length: int, tile: int, overlap: int, multiple: int) -> list[tupl
     return [(start, min(start + tile, length)) for start in starts]
 
 
-def blend_weight(start: int, end: int, length: int, overlap: int, ramp_length: int) -> np.ndarray:
-    """Weights of a tile's pixels along one axis: 1 inside, falling smoothly to 0 towards cut edges, float32.
-
-    The fall takes `ramp_length` pixels in the middle of the overlap.
-    """
+def blend_weight(start: int, end: int, length: int, overlap: int) -> np.ndarray:
+    """Weights of a tile's pixels along one axis: 1 inside, falling smoothly to 0 towards cut edges, float32."""
+    ramp_length = BLENDED_SHARE * overlap
     guard = (overlap - ramp_length) / 2
     position = np.arange(end - start, dtype=np.float32) + 0.5
     weight = np.ones_like(position)
@@ -113,14 +108,13 @@ class TiledNetwork:
         tile = self._tile_for(height, width)
         if tile >= max(height, width):
             return self._forward(image, prior)
-        scale, multiple = self._network.scale, self._network.tile_multiple
-        overlap = OVERLAP_MULTIPLES * multiple
+        scale, multiple, overlap = self._network.scale, self._network.tile_multiple, self._network.tile_overlap
         total = np.zeros((image.shape[0], scale * height, scale * width), dtype=np.float32)
         weights = np.zeros(total.shape[1:], dtype=np.float32)
         for top, bottom in tile_spans(height, tile, overlap, multiple):
-            down = np.repeat(blend_weight(top, bottom, height, overlap, multiple), scale)
+            down = np.repeat(blend_weight(top, bottom, height, overlap), scale)
             for left, right in tile_spans(width, tile, overlap, multiple):
-                weight = down[:, None] * np.repeat(blend_weight(left, right, width, overlap, multiple), scale)
+                weight = down[:, None] * np.repeat(blend_weight(left, right, width, overlap), scale)
                 restored = self._forward(image[..., top:bottom, left:right], prior[..., top:bottom, left:right])
                 there = np.s_[scale * top : scale * bottom, scale * left : scale * right]
                 total[(slice(None), *there)] += weight * restored
@@ -151,7 +145,7 @@ class TiledNetwork:
         if (self.batch or batch) > 1:
             self.batch = (self.batch or batch) // 2
             return
-        smallest = SMALLEST_TILE_MULTIPLES * multiple
+        smallest = self._network.tile_overlap + multiple
         current = min(self._tile_for(height, width), max(height, width))
         if current > smallest:
             self.tile = max(current // 2 // multiple * multiple, smallest)

@@ -16,12 +16,11 @@ from ..degradation.ct import (
     WATER_ATTENUATION_PER_MM,
     simulate_low_dose,
 )
-from ..network.lrformer import LRformerArchitecture
 from ..restoration.intensity import Intensity, ct_intensity
 from ..restoration.tasks import TASKS
 from .clean_slices import CleanSlice, ct_slices
 from .inserted_lesions import LesionKind
-from .training_task import Augmentation, DegradedSlice, TrainingTask
+from .training_task import PYRAMID, Augmentation, DegradedSlice, TrainingTask
 
 DOSE_RANGE = (0.1, 0.5)
 VALIDATION_DOSE = 0.25
@@ -40,8 +39,8 @@ class DoseTask(TrainingTask):
     # radiologist's to keep, and only patches without added noise teach that.
     # Noise is added to the scan, so that a lesion adds the same to both; it would change the variance by 2 % at most.
     augmentation = Augmentation(quarter_turns=False, residual_range=(0.0, 1.5), clean_share=0.1, lesions=LESIONS)
-    architecture = LRformerArchitecture(groups=4)
-    patch_size, batch_size = 128, 4
+    architecture = PYRAMID
+    patch_size, batch_size = 128, 2
     intended_use = "Research only, not for diagnosis. Axial CT in HU, tube current 10 to 50 % of a usual scan's."
     limits = (
         "Trained on simulated noise of a parallel-beam scanner; other noise may be removed less well.",

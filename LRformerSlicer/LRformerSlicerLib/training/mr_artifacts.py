@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ..degradation.mr import bias_field, ghosting, mixture, motion, spikes, undersampling
-from ..network.lrformer import LRformerArchitecture
 from ..restoration.intensity import Intensity
 from ..restoration.tasks import TASKS
 from .clean_slices import CleanSlice, mr_slices
 from .mr_intensities import STORED_MR_INTENSITY, intensity_of_slices
-from .training_task import Augmentation, DegradedSlice, TrainingTask
+from .training_task import PYRAMID, Augmentation, DegradedSlice, TrainingTask
 
 
 class ArtifactTask(TrainingTask):
@@ -24,8 +23,9 @@ class ArtifactTask(TrainingTask):
     loss_unit = ("percent", 100.0)
     # Weaker artifacts down to none: what is nearly clean must hardly be changed.
     augmentation = Augmentation(quarter_turns=True, residual_range=(0.0, 1.2))
-    architecture = LRformerArchitecture(groups=4)
-    patch_size, batch_size = 128, 4
+    architecture = PYRAMID
+    # Ghosts and bias fields cross the slice: most slices fit one patch.
+    patch_size, batch_size = 256, 1
     intended_use = "Research only, not for diagnosis. MR magnitude images with noise, motion and other artifacts."
     limits = (
         "Trained on artifacts simulated from magnitude images of one coil; parallel imaging makes others.",

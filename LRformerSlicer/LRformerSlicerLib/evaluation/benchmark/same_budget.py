@@ -6,6 +6,7 @@ budget.  Every row's training is resumable and its scores are kept: what is done
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -38,10 +39,8 @@ CPU_BATCH_SIZE = 1
 DOSE, KERNEL = 0.25, "standard"
 LABEL = f"{LIVER_SCAN}_liver-label.nrrd"
 OUR_ROW = "LRformer"
-# In a few minutes of one processor core the network of one level only begins to learn; this one learns enough to tell
-# choices apart.
-PYRAMID_ROW = "LRformer, pyramid"
-PYRAMID = LRformerArchitecture(levels=3, channels=32, prior_channels=16, blocks=1, window=16, heads=4)
+ONE_LEVEL_ROW = "LRformer, one level"
+ONE_LEVEL = LRformerArchitecture(groups=4)
 
 
 @dataclass(frozen=True)
@@ -62,23 +61,30 @@ class BudgetRow:
     frequency_loss: float = 0.0
     seed: int = 0
 
+    @property
+    def file_stem(self) -> str:
+        """Name of the row's files: another one as soon as anything of the row but its name changes."""
+        choices = [self.architecture.as_dict(), self.prior, self.frequency_loss, self.seed]
+        digest = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:8]
+        return "".join(letter if letter.isalnum() else "-" for letter in self.name) + f"-{digest}"
+
 
 def network_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
-    """LRformer as it is shipped and as a pyramid, two seeds each to see what chance does, and peers of their size."""
+    """LRformer as it is shipped and at one resolution, two seeds each to see what chance does; peers of its size."""
     return [
         BudgetRow(OUR_ROW, architecture),
         BudgetRow(f"{OUR_ROW}, another seed", architecture, seed=1),
-        BudgetRow(PYRAMID_ROW, PYRAMID),
-        BudgetRow(f"{PYRAMID_ROW}, another seed", PYRAMID, seed=1),
+        BudgetRow(ONE_LEVEL_ROW, ONE_LEVEL),
+        BudgetRow(f"{ONE_LEVEL_ROW}, another seed", ONE_LEVEL, seed=1),
         *(BudgetRow(name, PeerArchitecture(name)) for name in PEER_NAMES),
     ]
 
 
-def ablation_rows(architecture: LRformerArchitecture = PYRAMID) -> list[BudgetRow]:
-    """The pyramid as it is, with two seeds, and with one thing changed a row."""
+def ablation_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
+    """LRformer as it is, with two seeds, and with one thing changed a row."""
     return [
-        BudgetRow(PYRAMID_ROW, architecture),
-        BudgetRow(f"{PYRAMID_ROW}, another seed", architecture, seed=1),
+        BudgetRow(OUR_ROW, architecture),
+        BudgetRow(f"{OUR_ROW}, another seed", architecture, seed=1),
         BudgetRow("prior: none", architecture, "none"),
         BudgetRow("prior: random", architecture, "random"),
         BudgetRow("prior: body mask", architecture, "body mask"),
@@ -182,8 +188,7 @@ def train_and_judge(
     Returns:
         Scores of :func:`judge`, and "steps", "budget_seconds", "parameters", "macs" and "seconds" of a 512 x 512 slice.
     """
-    stem = "".join(letter if letter.isalnum() else "-" for letter in row.name)
-    file = Path(folder) / f"{stem}-{budget_seconds:g}s-seed{row.seed}.json"
+    file = Path(folder) / f"{row.file_stem}-{budget_seconds:g}s.json"
     if file.exists():
         return json.loads(file.read_text(encoding="utf-8"))
     task = DoseTask()
