@@ -105,8 +105,8 @@ def _tiling(arguments: argparse.Namespace, device: object) -> None:
     from ..evaluation.tiling_difference import tiling_differences_hu
     from ..restoration.models import shipped_model
 
-    print("packaged abdominal CT slice at a quarter dose, 512 x 512, in tiles and whole on the CPU")
-    differences = tiling_differences_hu(arguments.model or shipped_model("ct-denoise"), (384,))
+    print("packaged abdominal CT slice at a quarter dose, mirrored to 768 x 768, in tiles and whole on the CPU")
+    differences = tiling_differences_hu(arguments.model or shipped_model("ct-denoise"), (512, 640))
     for tile, difference in differences.items():
         print(f"tiles of {tile} pixels: largest difference {difference:.2f} HU")
 

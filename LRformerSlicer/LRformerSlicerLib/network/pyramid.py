@@ -19,7 +19,7 @@ from .lrformer import Block, LRformer, tokens_by_grid
 class PyramidLRformer(LRformer):
     """Embeddings, reconstruction, attributes and call are those of :class:`.lrformer.LRformer`."""
 
-    _overlap_multiples = 2
+    _overlap_multiples = 3
 
     def _make_body(self) -> None:
         own = self.architecture

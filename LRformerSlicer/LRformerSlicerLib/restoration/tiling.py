@@ -12,7 +12,7 @@ from ..errors import UserError
 
 LARGEST_WHOLE_PIXELS = {"cpu": 1024 * 1024, "mps": 1024 * 1024, "cuda": 2048 * 2048}
 """Slices above this are tiled from the start; below, only when memory runs out."""
-FIRST_TILE_PIXELS = 768
+FIRST_TILE_PIXELS = 1024
 BLENDED_SHARE = 0.2
 """Of the overlap of two tiles.  The two fifths beside each tile's edge, where the cut shows, are thrown away."""
 

@@ -24,8 +24,8 @@ class ArtifactTask(TrainingTask):
     # Weaker artifacts down to none: what is nearly clean must hardly be changed.
     augmentation = Augmentation(quarter_turns=True, residual_range=(0.0, 1.2))
     architecture = PYRAMID
-    # Ghosts and bias fields cross the slice: most slices fit one patch.
-    patch_size, batch_size = 256, 1
+    # One patch of 256 pixels a step, a whole slice, learned next to nothing: a step needs several artifacts.
+    patch_size, batch_size = 128, 4
     intended_use = "Research only, not for diagnosis. MR magnitude images with noise, motion and other artifacts."
     limits = (
         "Trained on artifacts simulated from magnitude images of one coil; parallel imaging makes others.",

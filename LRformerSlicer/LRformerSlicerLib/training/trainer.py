@@ -42,14 +42,14 @@ class TrainingOptions:
     steps: int
     batch_size: int = 4
     patch_size: int = 128
-    learning_rate: float = 5e-4
+    learning_rate: float = 8e-4
     warm_up: int = 100
     ema_decay: float = 0.998
     prior_dropout: float = 0.2
     frequency_loss: float = 0.0
     seed: int = 0
     save_every: int = 100
-    validate_every: int = 200
+    validate_every: int = 1000
 
 
 def _take_over(network: nn.Module, initial: dict[str, torch.Tensor]) -> list[str]:
