@@ -35,10 +35,13 @@ class DoseTask(TrainingTask):
     stored = ct_intensity()  # pairs are stored in HU
     loss_unit = ("hu", 1000.0)
     # No quarter turns: patients lie, so the starved rays and their streaks run along the rows, and the network is to
-    # know that.  Stretching the noise stretches the range of doses, up to full dose: a good scan's own noise is the
-    # radiologist's to keep, and only patches without added noise teach that.
+    # know that.  Stretching the noise stretches the range of doses.  Blurring it gives it the grain of many kernels:
+    # the clean slices have noise of their own, and a network that can tell it from ours learns to leave it.  Then it
+    # leaves real noise, too, in one attention window and not in the next.
     # Noise is added to the scan, so that a lesion adds the same to both; it would change the variance by 2 % at most.
-    augmentation = Augmentation(quarter_turns=False, residual_range=(0.0, 1.5), clean_share=0.1, lesions=LESIONS)
+    augmentation = Augmentation(
+        quarter_turns=False, residual_range=(0.2, 2.0), texture_blur_pixels=0.9, lesions=LESIONS
+    )
     architecture = PYRAMID
     patch_size, batch_size = 128, 2
     intended_use = "Research only, not for diagnosis. Axial CT in HU, tube current 10 to 50 % of a usual scan's."
@@ -70,7 +73,7 @@ class DoseTask(TrainingTask):
             "geometry": f"parallel beam, {VIEW_COUNT} views over 180 degrees, detector pitch of one pixel",
             "dose_range": list(DOSE_RANGE),
             "noise_stretched_by": list(self.augmentation.residual_range),
-            "share_of_patches_at_full_dose": self.augmentation.clean_share,
+            "noise_blurred_by_pixels": [0.0, self.augmentation.texture_blur_pixels],
             "inserted_lesions": {
                 key: list(value) if isinstance(value, tuple) else value for key, value in asdict(LESIONS).items()
             },

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 
 from .inserted_lesions import lesion_map
 from .pair_cache import PRIOR_STEPS
 from .training_task import TrainingTask
+
+SMALLEST_SD = 1e-3  # of noise, in the stored numbers, of which 1 is the step
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,10 @@ class PatchSampler:
         cut = self._cut(self._pairs[random.integers(len(self._pairs))], random)
         if augmentation.stretches:
             share = np.float32(random.uniform(*augmentation.residual_range))
-            if augmentation.clean_share and random.random() < augmentation.clean_share:
-                share = np.float32(0.0)
-            stretched = cut.clean + (cut.degraded.astype(np.float32) - cut.clean) * share
+            difference = cut.degraded.astype(np.float32) - cut.clean
+            if augmentation.texture_blur_pixels:
+                difference = _of_coarser_grain(difference, random.uniform(0.0, augmentation.texture_blur_pixels))
+            stretched = cut.clean + difference * share
             cut = replace(cut, degraded=stretched)
         if augmentation.lesions and random.random() < augmentation.lesions.share:
             added = lesion_map(cut.body, augmentation.lesions, random)
@@ -109,6 +113,12 @@ class PatchSampler:
         return Pair(
             pair.name, pair.clean[fine], pair.degraded[coarse], pair.prior[(slice(None), *coarse)], pair.body[coarse]
         )
+
+
+def _of_coarser_grain(noise: np.ndarray, blur_pixels: float) -> np.ndarray:
+    """(H, W) float32 noise blurred by a Gaussian, with the SD it had."""
+    blurred = gaussian_filter(noise, blur_pixels)
+    return blurred * np.float32(noise.std() / max(float(blurred.std()), SMALLEST_SD))
 
 
 def _mirrored(pair: Pair, missing: list[int], scale: int) -> Pair:

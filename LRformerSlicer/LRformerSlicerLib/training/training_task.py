@@ -45,20 +45,20 @@ class Augmentation:
     Attributes:
         quarter_turns: whether rows and columns may change places.
         residual_range: the difference of degraded and clean is multiplied by a number drawn from here.
-        clean_share: of so many patches nothing is left of the difference: they are to come back as they are.
+        texture_blur_pixels: the difference is blurred by a Gaussian of an SD from 0 to this, its own SD kept.
         lesions: put into the degraded and the clean patch alike; None for none, and where that would not be what a
             scanner makes of a lesion.
     """
 
     quarter_turns: bool
     residual_range: tuple[float, float]
-    clean_share: float = 0.0
+    texture_blur_pixels: float = 0.0
     lesions: LesionKind | None = None
 
     @property
     def stretches(self) -> bool:
         """Whether the difference is changed at all."""
-        return self.residual_range != (1.0, 1.0)
+        return self.residual_range != (1.0, 1.0) or self.texture_blur_pixels > 0.0
 
 
 class TrainingTask(ABC):

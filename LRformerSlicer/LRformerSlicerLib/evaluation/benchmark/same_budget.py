@@ -70,7 +70,7 @@ class BudgetRow:
 
 
 def network_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
-    """LRformer as it is shipped and at one resolution, two seeds each to see what chance does; peers of its size."""
+    """LRformer as tasks train it and at one resolution, two seeds each to see what chance does; peers of its size."""
     return [
         BudgetRow(OUR_ROW, architecture),
         BudgetRow(f"{OUR_ROW}, another seed", architecture, seed=1),

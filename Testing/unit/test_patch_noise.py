@@ -1,0 +1,47 @@
+"""What training patches make of the noise of their pairs: its strength and its grain."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from LRformerSlicerLib.training.ct_dose import DoseTask
+from LRformerSlicerLib.training.patches import Pair, PatchSampler
+
+NOISE_SD_HU = 30.0
+
+
+def noises(patches, **changes):
+    """(patches, H, W) HU: what is added to one flat slice with white noise."""
+    task = DoseTask()
+    task.augmentation = replace(task.augmentation, lesions=None, **changes)
+    random = np.random.default_rng(0)
+    clean = np.full((96, 96), 40, dtype=np.int16)
+    noisy = clean + random.normal(0, NOISE_SD_HU, clean.shape).round().astype(np.int16)
+    pair = Pair("one", clean, noisy, np.zeros((2, 96, 96), dtype=np.uint8), np.ones((96, 96), dtype=bool))
+    degraded, clean, _ = PatchSampler(task, [pair], 96, patches, 0.0, 1).batch(0)
+    return 1000.0 * (degraded - clean)[:, 0].numpy()
+
+
+def neighbours_correlation(noise):
+    return np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1]
+
+
+def test_another_grain_of_the_same_strength():
+    blurred = noises(24, residual_range=(1.0, 1.0), texture_blur_pixels=0.9)
+    np.testing.assert_allclose(blurred.std(axis=(1, 2)), NOISE_SD_HU, rtol=0.02)
+    correlations = np.array([neighbours_correlation(one) for one in blurred])
+    # Of white noise after a Gaussian of SD s neighbours correlate by exp(-1 / (4 s^2)): 0.73 at 0.9 pixels.
+    assert correlations.min() < 0.1 and 0.5 < correlations.max() < np.exp(-1 / (4 * 0.9**2)) + 0.05
+
+
+def test_without_it_the_noise_is_the_pairs_own():
+    plain = noises(2, residual_range=(1.0, 1.0), texture_blur_pixels=0.0)
+    np.testing.assert_allclose(plain.std(axis=(1, 2)), NOISE_SD_HU, rtol=0.02)
+    assert all(abs(neighbours_correlation(one)) < 0.05 for one in plain)
+
+
+def test_doses_are_stretched_to_higher_and_lower_ones():
+    strengths = noises(64).std(axis=(1, 2)) / NOISE_SD_HU
+    lowest, highest = DoseTask().augmentation.residual_range
+    assert strengths.min() == pytest.approx(lowest, abs=0.15) and strengths.max() == pytest.approx(highest, abs=0.15)
