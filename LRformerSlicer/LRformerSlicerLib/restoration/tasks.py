@@ -34,7 +34,7 @@ class Task:
 TASKS = {
     task.name: task
     for task in (
-        # The cheapest with which discs of 10 mm keep 95 % of their contrast: benchmark of quality, part slow-part.
+        # Discs of 10 mm keep 94 % of their contrast and more, at 0.06 dB: benchmark of quality, part slow-part.
         Task("ct-denoise", "CT", 1, CT_SOFT_TISSUE_WINDOW_HU, "HU", SlowPart(blur_mm=2.5, noise_sd=45.0)),
         Task("mr-sr2", "MR", 2, (0.0, 1.0), "of the foreground's range"),
         Task("mr-sr4", "MR", 4, (0.0, 1.0), "of the foreground's range"),
