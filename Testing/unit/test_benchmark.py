@@ -38,6 +38,7 @@ from LRformerSlicerLib.training.ct_dose import DoseTask
 from LRformerSlicerLib.training.patches import Pair
 
 WINDOW = (-160.0, 240.0)
+CPU = torch.device("cpu")
 
 
 def body_slice(seed, correlated=False):
@@ -133,11 +134,19 @@ def test_ablations_change_one_thing_each():
     usual = DoseTask().architecture
     reference, *rows = ablation_rows(usual)
     assert reference == BudgetRow(OUR_ROW, usual)
-    assert len({row.name for row in rows}) == len({row.file_stem for row in rows}) == len(rows)
+    assert len({row.name for row in rows}) == len({row.file_stem(DoseTask(), CPU) for row in rows}) == len(rows)
     for row in rows:
         changed = [key for key, value in row.architecture.as_dict().items() if value != usual.as_dict().get(key)]
         choices = [row.prior != reference.prior, row.frequency_loss > 0, row.seed > 0]
         assert len(changed) + sum(choices) == 1, row.name
+
+
+def test_kept_scores_are_not_found_again_when_the_patches_change():
+    row, coarser = BudgetRow(OUR_ROW, DoseTask().architecture), DoseTask()
+    coarser.augmentation = replace(coarser.augmentation, texture_blur_pixels=1.5)
+    assert row.file_stem(DoseTask(), CPU) == row.file_stem(DoseTask(), CPU)
+    assert row.file_stem(coarser, CPU) != row.file_stem(DoseTask(), CPU)
+    assert replace(row, frequency_loss=0.1).file_stem(DoseTask(), CPU) != row.file_stem(DoseTask(), CPU)
 
 
 def test_n4_takes_out_half_of_a_bias_field_and_leaves_an_even_slice():
@@ -215,7 +224,7 @@ def test_trained_networks_are_judged_in_the_window_of_the_tables():
     """A network that changes nothing scores what the degraded slices score there."""
     slices = [body_slice(seed) for seed in range(3)]
     judged = [Judged(pair_of(one), one) for one in slices]
-    found = judge(lambda image, prior: image, judged, "none", torch.device("cpu"))
+    found = judge(lambda image, prior: image, judged, "none", CPU)
     assert found["per_slice_psnr_db"] == pytest.approx(
         [score(one.degraded, one, WINDOW)["psnr_db"] for one in slices], abs=0.02
     )

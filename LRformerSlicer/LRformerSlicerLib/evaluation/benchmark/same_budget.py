@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from ...training.ct_dose import DoseTask
 from ...training.pair_cache import prior_of_slice
 from ...training.patches import Pair, to_tensors
 from ...training.trainer import Trainer, TrainingOptions
+from ...training.training_task import TrainingTask
 from ..cost import count_macs
 from ..ct_quality import LIVER_SCAN, load_liver, load_slices
 from ..quality import JudgedSlice, bootstrap_interval, score
@@ -61,10 +62,18 @@ class BudgetRow:
     frequency_loss: float = 0.0
     seed: int = 0
 
-    @property
-    def file_stem(self) -> str:
-        """Name of the row's files: another one as soon as anything of the row but its name changes."""
-        choices = [self.architecture.as_dict(), self.prior, self.frequency_loss, self.seed]
+    def options(self, task: TrainingTask, device: torch.device) -> TrainingOptions:
+        """How the row is trained, but for the number of steps, which its time decides."""
+        return TrainingOptions(
+            steps=0, batch_size=CPU_BATCH_SIZE if device.type == "cpu" else task.batch_size,
+            patch_size=task.patch_size, learning_rate=6e-4, seed=self.seed, prior_dropout=0.0,
+            frequency_loss=self.frequency_loss, validate_every=10**9,
+        )  # fmt: skip
+
+    def file_stem(self, task: TrainingTask, device: torch.device) -> str:
+        """Name of the row's files: another one as soon as the network, its training or its patches change."""
+        training = [asdict(self.options(task, device)), asdict(task.augmentation)]
+        choices = [self.architecture.as_dict(), self.prior, training]
         digest = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:8]
         return "".join(letter if letter.isalnum() else "-" for letter in self.name) + f"-{digest}"
 
@@ -188,17 +197,13 @@ def train_and_judge(
     Returns:
         Scores of :func:`judge`, and "steps", "budget_seconds", "parameters", "macs" and "seconds" of a 512 x 512 slice.
     """
-    file = Path(folder) / f"{row.file_stem}-{budget_seconds:g}s.json"
+    task = DoseTask()
+    file = Path(folder) / f"{row.file_stem(task, device)}-{budget_seconds:g}s.json"
     if file.exists():
         return json.loads(file.read_text(encoding="utf-8"))
-    task = DoseTask()
     pairs = [with_prior_variant(pair, row.prior) for pair in training]
     state, steps_file = file.with_suffix(".state"), file.with_suffix(".steps")
-    options = TrainingOptions(
-        steps=0, batch_size=CPU_BATCH_SIZE if device.type == "cpu" else task.batch_size, patch_size=task.patch_size,
-        learning_rate=6e-4, seed=row.seed, prior_dropout=0.0, frequency_loss=row.frequency_loss,
-        validate_every=10**9,
-    )  # fmt: skip
+    options = row.options(task, device)
     if not steps_file.exists():
         # Timed on a trainer of its own: these steps do not count.
         probe = Trainer(
