@@ -202,7 +202,7 @@ def test_a_row_is_trained_for_its_budget_judged_and_not_done_again(tmp_path):
     found = train_and_judge(row, pairs, judged, tmp_path, 6.0, device)
     assert found["steps"] > 2 and found["parameters"] == sum(one.numel() for one in small.build().parameters())
     assert len(found["per_slice_psnr_db"]) == 3 and found["psnr_inside_label_db"] > 10
-    assert found["macs"] > 0
+    assert found["macs"] > 0 and found["peak_bytes"] > 4 * 512 * 512
     again = train_and_judge(row, [], [], tmp_path, 6.0, device)
     assert again == found
 
@@ -212,7 +212,7 @@ def test_rows_of_one_budget_are_compared_slice_by_slice_with_the_first():
         return {
             "name": name, "psnr_db": float(np.mean(psnr)), "psnr_interval_db": [20.0, 30.0], "ssim": 0.7, "steps": 9,
             "per_slice_psnr_db": psnr, "psnr_inside_label_db": None, "budget_seconds": 60.0, "parameters": 1e6,
-            "macs": 1e9, "seconds": 1.0,
+            "macs": 1e9, "peak_bytes": 2**20, "seconds": 1.0,
         }  # fmt: skip
 
     rows = [row("first", [20.0, 30.0]), row("better", [20.5, 30.5])]

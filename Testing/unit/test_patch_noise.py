@@ -27,16 +27,19 @@ def neighbours_correlation(noise):
     return np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1]
 
 
-def test_another_grain_of_the_same_strength():
-    blurred = noises(24, residual_range=(1.0, 1.0), texture_blur_pixels=0.9)
-    np.testing.assert_allclose(blurred.std(axis=(1, 2)), NOISE_SD_HU, rtol=0.02)
-    correlations = np.array([neighbours_correlation(one) for one in blurred])
+def test_coarser_and_finer_grain_of_the_same_strength():
+    changed = noises(48, residual_range=(1.0, 1.0), texture_blur_pixels=0.9, texture_sharpening=4.0)
+    np.testing.assert_allclose(changed.std(axis=(1, 2)), NOISE_SD_HU, rtol=0.02)
+    correlations = np.array([neighbours_correlation(one) for one in changed])
     # Of white noise after a Gaussian of SD s neighbours correlate by exp(-1 / (4 s^2)): 0.73 at 0.9 pixels.
-    assert correlations.min() < 0.1 and 0.5 < correlations.max() < np.exp(-1 / (4 * 0.9**2)) + 0.05
+    assert 0.5 < correlations.max() < np.exp(-1 / (4 * 0.9**2)) + 0.05
+    # Of its fine grain alone, noise less a Gaussian G of 1 pixel, they correlate by (G*G - 2 G)(1) over
+    # (1 - 2 G + G*G)(0): (0.062 - 0.193) / (1 - 0.318 + 0.080) = -0.17.
+    assert -0.18 < correlations.min() < -0.1
 
 
 def test_without_it_the_noise_is_the_pairs_own():
-    plain = noises(2, residual_range=(1.0, 1.0), texture_blur_pixels=0.0)
+    plain = noises(2, residual_range=(1.0, 1.0), texture_blur_pixels=0.0, texture_sharpening=0.0)
     np.testing.assert_allclose(plain.std(axis=(1, 2)), NOISE_SD_HU, rtol=0.02)
     assert all(abs(neighbours_correlation(one)) < 0.05 for one in plain)
 

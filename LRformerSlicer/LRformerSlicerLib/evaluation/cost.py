@@ -82,6 +82,17 @@ def _peak_bytes_cpu(call: Callable[[], object]) -> int:
     return peak
 
 
+def peak_bytes(call: Callable[[], object], device: torch.device) -> int:
+    """Most memory that torch holds during a call above what it held before."""
+    gc.collect()
+    if device.type != "cuda":
+        return _peak_bytes_cpu(call)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    call()
+    return torch.cuda.max_memory_allocated(device) - before
+
+
 def fastest_seconds(call: Callable[[], object], device: torch.device, repeats: int) -> float:
     """The fastest of ``repeats`` calls after one to warm up: the one least disturbed by the rest of the machine."""
     times = []
@@ -100,15 +111,7 @@ def measure(call: Callable[[], object], device: torch.device, repeats: int = 5) 
     with torch.inference_mode():
         macs, attention_macs = count_macs(call)
         seconds = fastest_seconds(call, device, repeats)
-        gc.collect()
-        if device.type == "cuda":
-            before = torch.cuda.memory_allocated(device)
-            torch.cuda.reset_peak_memory_stats(device)
-            call()
-            peak = torch.cuda.max_memory_allocated(device) - before
-        else:
-            peak = _peak_bytes_cpu(call)
-    return Cost(macs, attention_macs, seconds, peak)
+        return Cost(macs, attention_macs, seconds, peak_bytes(call, device))
 
 
 def attention_costs(

@@ -11,8 +11,9 @@ from scipy.ndimage import gaussian_filter
 
 from .inserted_lesions import lesion_map
 from .pair_cache import PRIOR_STEPS
-from .training_task import TrainingTask
+from .training_task import Augmentation, TrainingTask
 
+SHARPENED_OVER_PIXELS = 1.0  # SD of the Gaussian whose difference from the noise is its fine grain
 SMALLEST_SD = 1e-3  # of noise, in the stored numbers, of which 1 is the step
 
 
@@ -81,8 +82,8 @@ class PatchSampler:
         if augmentation.stretches:
             share = np.float32(random.uniform(*augmentation.residual_range))
             difference = cut.degraded.astype(np.float32) - cut.clean
-            if augmentation.texture_blur_pixels:
-                difference = _of_coarser_grain(difference, random.uniform(0.0, augmentation.texture_blur_pixels))
+            if augmentation.changes_texture:
+                difference = _of_another_grain(difference, augmentation, random)
             stretched = cut.clean + difference * share
             cut = replace(cut, degraded=stretched)
         if augmentation.lesions and random.random() < augmentation.lesions.share:
@@ -115,10 +116,14 @@ class PatchSampler:
         )
 
 
-def _of_coarser_grain(noise: np.ndarray, blur_pixels: float) -> np.ndarray:
-    """(H, W) float32 noise blurred by a Gaussian, with the SD it had."""
-    blurred = gaussian_filter(noise, blur_pixels)
-    return blurred * np.float32(noise.std() / max(float(blurred.std()), SMALLEST_SD))
+def _of_another_grain(noise: np.ndarray, augmentation: Augmentation, random: np.random.Generator) -> np.ndarray:
+    """(H, W) float32 noise made coarser or finer, one as often as the other, with the SD it had."""
+    if random.random() < 0.5:
+        changed = gaussian_filter(noise, random.uniform(0.0, augmentation.texture_blur_pixels))
+    else:
+        amount = np.float32(random.uniform(0.0, augmentation.texture_sharpening))
+        changed = noise + amount * (noise - gaussian_filter(noise, SHARPENED_OVER_PIXELS))
+    return changed * np.float32(noise.std() / max(float(changed.std()), SMALLEST_SD))
 
 
 def _mirrored(pair: Pair, missing: list[int], scale: int) -> Pair:

@@ -45,7 +45,8 @@ class Augmentation:
     Attributes:
         quarter_turns: whether rows and columns may change places.
         residual_range: the difference of degraded and clean is multiplied by a number drawn from here.
-        texture_blur_pixels: the difference is blurred by a Gaussian of an SD from 0 to this, its own SD kept.
+        texture_blur_pixels: every other difference is blurred by a Gaussian of an SD from 0 to this, its own SD kept.
+        texture_sharpening: the others get 0 to this many times their own fine grain on top, likewise.
         lesions: put into the degraded and the clean patch alike; None for none, and where that would not be what a
             scanner makes of a lesion.
     """
@@ -53,12 +54,18 @@ class Augmentation:
     quarter_turns: bool
     residual_range: tuple[float, float]
     texture_blur_pixels: float = 0.0
+    texture_sharpening: float = 0.0
     lesions: LesionKind | None = None
 
     @property
     def stretches(self) -> bool:
         """Whether the difference is changed at all."""
-        return self.residual_range != (1.0, 1.0) or self.texture_blur_pixels > 0.0
+        return self.residual_range != (1.0, 1.0) or self.changes_texture
+
+    @property
+    def changes_texture(self) -> bool:
+        """Whether its grain is."""
+        return self.texture_blur_pixels > 0.0 or self.texture_sharpening > 0.0
 
 
 class TrainingTask(ABC):

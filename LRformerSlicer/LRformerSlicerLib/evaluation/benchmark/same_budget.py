@@ -27,7 +27,7 @@ from ...training.pair_cache import prior_of_slice
 from ...training.patches import Pair, to_tensors
 from ...training.trainer import Trainer, TrainingOptions
 from ...training.training_task import TrainingTask
-from ..cost import count_macs
+from ..cost import count_macs, peak_bytes
 from ..ct_quality import LIVER_SCAN, load_liver, load_slices
 from ..quality import JudgedSlice, bootstrap_interval, score
 from .noise_level import NoiseLevelArchitecture
@@ -195,7 +195,8 @@ def train_and_judge(
         device: to train on; on a CPU torch's number of threads is left as it is.
 
     Returns:
-        Scores of :func:`judge`, and "steps", "budget_seconds", "parameters", "macs" and "seconds" of a 512 x 512 slice.
+        Scores of :func:`judge`, and "steps", "budget_seconds", "parameters", and "macs", "peak_bytes" and
+        "seconds" of a 512 x 512 slice.
     """
     task = DoseTask()
     file = Path(folder) / f"{row.file_stem(task, device)}-{budget_seconds:g}s.json"
@@ -226,6 +227,7 @@ def train_and_judge(
     image, prior = torch.zeros(1, 1, 512, 512, device=device), torch.zeros(1, 2, 512, 512, device=device)
     with torch.inference_mode():
         macs, _ = count_macs(lambda: network(image, prior))
+        peak = peak_bytes(lambda: network(image, prior), device)
         clock = _clock(device)
         started = clock()
         network(image, prior)
@@ -237,6 +239,7 @@ def train_and_judge(
         "budget_seconds": budget_seconds,
         "parameters": sum(tensor.numel() for tensor in network.parameters()),
         "macs": macs,
+        "peak_bytes": peak,
         "seconds": round(seconds, 2),
     }
     file.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
