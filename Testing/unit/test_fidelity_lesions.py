@@ -1,5 +1,7 @@
 """Lesions inserted into phantoms, and methods of which it is known what they do to them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -8,7 +10,7 @@ from scipy import ndimage
 
 from LRformerSlicerLib.evaluation.classical_denoisers import gaussian
 from LRformerSlicerLib.evaluation.fidelity import detection
-from LRformerSlicerLib.evaluation.fidelity.kept_slow_part import evaluate_kept_slow_part, kept_slow_part_lines
+from LRformerSlicerLib.evaluation.fidelity.left_alone import LeftAlone, evaluate_left_alone, left_alone_lines
 from LRformerSlicerLib.evaluation.fidelity.lesion_insertion import Grid, Lesion, contrast_of, patches_at, with_lesions
 from LRformerSlicerLib.evaluation.fidelity.lesion_study import CLEAN, judge, plan_study
 from LRformerSlicerLib.evaluation.fidelity.lesions import INPUT, evaluate_lesions, lesion_lines
@@ -17,6 +19,7 @@ from LRformerSlicerLib.evaluation.quality import OURS
 from LRformerSlicerLib.network.checkpoint import save_checkpoint
 from LRformerSlicerLib.restoration.options import RestorationOptions
 from LRformerSlicerLib.restoration.slow_part import SlowPart
+from LRformerSlicerLib.restoration.tasks import TASKS
 
 GRID = Grid(pixel_mm=0.8, blur_mm=0.9)
 NOISE_HU = 15.0
@@ -171,7 +174,8 @@ def scans(tmp_path):
 
 
 @pytest.mark.parametrize("task,scale", [("ct-denoise", 1), ("mr-artifact", 1), ("mr-sr2", 2)])
-def test_a_network_that_does_nothing_keeps_every_lesion(scans, small_network, tmp_path, task, scale):
+def test_a_network_that_does_nothing_keeps_every_lesion(scans, small_network, tmp_path, monkeypatch, task, scale):
+    monkeypatch.setitem(TASKS, task, replace(TASKS[task], removes_spikes=False))
     torch.set_num_threads(1)
     network = small_network(scale)
     torch.nn.init.zeros_(network.reconstruction.weight)
@@ -204,16 +208,18 @@ def test_a_network_that_does_nothing_keeps_every_lesion(scans, small_network, tm
 def test_keeping_low_frequencies_gives_lesions_their_contrast_back(scans):
     torch.set_num_threads(1)
     (scans / "test").rename(scans / "train")
-    result = evaluate_kept_slow_part(scans, "cpu", (None, SlowPart(3.0, 45.0), SlowPart(1.0)))
-    nothing, some, most = result["rows"]
+    ways = (LeftAlone(), LeftAlone(SlowPart(3.0, 45.0)), LeftAlone(SlowPart(1.0)), LeftAlone(SlowPart(1.0), 20.0))
+    result = evaluate_left_alone(scans, "cpu", ways)
+    nothing, some, most, weak = result["rows"]
     assert nothing["cost_db"] == nothing["low_dose_cost_db"] == 0.0
-    assert [row["blur_mm"] for row in result["rows"]] == [None, 3.0, 1.0]
-    assert [row["noise_sd_hu"] for row in result["rows"]] == [None, 45.0, None]
+    assert [row["blur_mm"] for row in result["rows"]] == [None, 3.0, 1.0, 1.0]
+    assert [row["noise_sd_hu"] for row in result["rows"]] == [None, 45.0, None, None]
+    assert weak["full_dose_rmse_hu"] < 0.7 * most["full_dose_rmse_hu"]
     for row in result["rows"]:
         assert row["psnr_db"] == pytest.approx(nothing["psnr_db"] - row["cost_db"], abs=0.002)
         assert all(mean >= worst for mean, worst in row["recovery"].values())
     # Narrower blurs keep more: what a wide disc lost comes back.
     far = [abs(1.0 - row["recovery"]["10"][0]) for row in (nothing, some, most)]
     assert far[2] < 0.03 and far[2] <= far[1] <= far[0] + 0.01
-    table = [line for line in kept_slow_part_lines(result, "") if line.startswith("|")]
-    assert len(table) == 5 and len({line.count("|") for line in table}) == 1
+    table = [line for line in left_alone_lines(result, "") if line.startswith("|")]
+    assert len(table) == 6 and len({line.count("|") for line in table}) == 1

@@ -18,10 +18,12 @@ from .result import RestorationResult
 from .self_ensemble import restored_by_ensemble
 from .slicing import neighbour_stack
 from .slow_part import without_slow_part
+from .spike_removal import without_spikes
 from .super_resolution import check_memory, interpolate_slice
 from .tasks import choose_task
 from .tiling import TiledNetwork
 from .volume import fill_non_finite
+from .weak_change import without_weak_change
 
 NOISE_SLICES = 5
 
@@ -67,12 +69,16 @@ class RestorationJob(PriorJob):
         self._first = indices.start
         self._noise_at = set(np.linspace(indices.start, indices.stop - 1, NOISE_SLICES).astype(int).tolist())
         self._noise: list[tuple[float, float]] = []
+        self.spikes: dict[int, int] = {}
         self.restored = np.empty(self._array_shape(indices, self.task.scale), dtype=self.volume.dtype)
         self.expected: np.ndarray | None = None
         if self.options.expected_error and self.error_model is not None:
             self.seconds["expected_error"] = 0.0
             self.expected = np.zeros(self.restored.shape, dtype=EXPECTED_ERROR_TYPE)
         consistency, discrepancy = self._make_maps(indices)
+        struck = sum(count > 0 for count in self.spikes.values())
+        if struck:
+            self.warn(f"Stripes from spikes in k-space were taken out of {struck} of {len(indices)} slices.")
         return RestorationResult(
             self.volume,
             self._report(indices),
@@ -100,7 +106,10 @@ class RestorationJob(PriorJob):
             if not np.isfinite(outputs).all():
                 raise UserError("The model gives values that are not numbers: choose another model.")
             answers = {
-                place: (stack[self.context], self._kept(stack[self.context], output, masks[place]))
+                place: (
+                    self.intensity.normalise(pixels[place]),
+                    self._kept(stack[self.context], output, masks[place]),
+                )
                 for place, stack, output in zip(wanted, stacks, outputs, strict=True)
             }
         targets = self.volume.plane.view(self.restored)
@@ -122,10 +131,15 @@ class RestorationJob(PriorJob):
 
     def _kept(self, before: np.ndarray, after: np.ndarray, body: np.ndarray) -> np.ndarray:
         """The network's answer with what the task leaves alone, (H, W) normalised intensities as both given."""
-        if self.task.slow_part is None:
+        if self.task.slow_part is None and not self.task.weak_change:
             return after
-        part = replace(self.task.slow_part, noise_sd=self.task.slow_part.noise_sd / self.intensity.unit)
-        return before + without_slow_part(after - before, body, part, self.volume.pixel_size_mm)
+        change = after - before
+        # Of the tasks' units HU are not what the network works in, shares of the foreground's range are.
+        unit = self.intensity.unit if self.modality == "CT" else 1.0
+        if self.task.slow_part is not None:
+            part = replace(self.task.slow_part, noise_sd=self.task.slow_part.noise_sd / unit)
+            change = without_slow_part(change, body, part, self.volume.pixel_size_mm)
+        return before + without_weak_change(change, body, self.task.weak_change / unit, self.volume.pixel_size_mm)
 
     def _expect_error(self, index: int, original: np.ndarray, restored: np.ndarray, body: np.ndarray) -> None:
         if self.task.scale > 1:
@@ -154,8 +168,11 @@ class RestorationJob(PriorJob):
         return weight
 
     def _network_input(self, index: int) -> np.ndarray:
-        stack = neighbour_stack(self.volume.slices, index, self.context)
-        return np.stack([self.intensity.normalise(fill_non_finite(one)[0]) for one in stack])
+        stack = [fill_non_finite(one)[0] for one in neighbour_stack(self.volume.slices, index, self.context)]
+        if self.task.removes_spikes:
+            stack, counts = zip(*map(without_spikes, stack), strict=True)
+            self.spikes[index] = counts[self.context]
+        return np.stack([self.intensity.normalise(one) for one in stack])
 
     def _write_same_grid(
         self,
@@ -238,5 +255,7 @@ class RestorationJob(PriorJob):
             "only_roi": self.options.only_roi,
             "self_ensemble": self.options.self_ensemble,
             "kept_slow_part": asdict(self.task.slow_part) if self.task.slow_part else None,
+            "weak_change": self.task.weak_change,
+            "spikes_removed": sum(self.spikes.values()),
             "noise_sd": {"before": sd[0], "after": sd[1]},
         }

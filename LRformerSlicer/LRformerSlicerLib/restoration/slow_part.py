@@ -13,9 +13,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
-SMALLEST_WEIGHT = 1e-3
+from .nearby import nearby_mean
+
 NOISE_NEIGHBOURHOOD_MM = 8.0
 NOISE_POWER = 4
 
@@ -50,13 +50,8 @@ def without_slow_part(
         (H, W) float32.
     """
 
-    def nearby_mean(plane: np.ndarray, blur_mm: float) -> np.ndarray:
-        sd = [blur_mm / size for size in pixel_size_mm]
-        return gaussian_filter(plane * weight, sd) / np.maximum(gaussian_filter(weight, sd), SMALLEST_WEIGHT)
-
-    weight = body.astype(np.float32)
-    slow = nearby_mean(change.astype(np.float32), part.blur_mm)
+    slow = nearby_mean(change.astype(np.float32), body, part.blur_mm, pixel_size_mm)
     if math.isfinite(part.noise_sd):
-        variance = nearby_mean((change - slow) ** 2, NOISE_NEIGHBOURHOOD_MM)
+        variance = nearby_mean((change - slow) ** 2, body, NOISE_NEIGHBOURHOOD_MM, pixel_size_mm)
         slow /= 1.0 + (np.maximum(variance, 0.0) / part.noise_sd**2) ** (NOISE_POWER / 2)
     return np.where(body, change - slow, change).astype(np.float32)

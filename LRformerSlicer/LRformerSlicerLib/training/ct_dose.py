@@ -36,8 +36,8 @@ class DoseTask(TrainingTask):
     loss_unit = ("hu", 1000.0)
     # No quarter turns: patients lie, so the starved rays and their streaks run along the rows, and the network is to
     # know that.  Stretching the noise stretches the range of doses.  Blurring and sharpening it gives it the grain of
-    # many kernels, lung kernels among them, which are sharper than our three: the clean slices have noise of their own,
-    # and a network that can tell it from ours learns to leave it.  Then it leaves real noise, too.
+    # many kernels: the clean slices have noise of their own, and a network that can tell it from ours learns to leave
+    # it.  Then it leaves real noise, too; that of lung kernels even so (docs/METHOD.md).
     # Noise is added to the scan, so that a lesion adds the same to both; it would change the variance by 2 % at most.
     augmentation = Augmentation(
         quarter_turns=False, residual_range=(0.2, 2.0), texture_blur_pixels=0.9, texture_sharpening=4.0, lesions=LESIONS

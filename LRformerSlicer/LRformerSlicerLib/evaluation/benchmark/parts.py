@@ -23,8 +23,8 @@ from ..classical_denoisers import (
     total_variation,
 )
 from ..ct_quality import evaluate_ct, load_liver, load_slices, restore_slice
-from ..fidelity.kept_slow_part import evaluate_kept_slow_part, kept_slow_part_lines
 from ..fidelity.kspace_file import evaluate_kspace_file, kspace_file_lines
+from ..fidelity.left_alone import evaluate_left_alone, left_alone_lines
 from ..fidelity.lesions import evaluate_lesions, lesion_lines
 from ..fidelity.real_noise import evaluate_real_noise, real_noise_lines
 from ..fidelity.reliability import evaluate_reliability, reliability_lines
@@ -143,8 +143,8 @@ def _lesions(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
     return measure
 
 
-def _kept_slow_part(options: BenchmarkOptions, _: Path) -> dict:
-    return evaluate_kept_slow_part(options.data, options.device)
+def _left_alone(options: BenchmarkOptions, _: Path) -> dict:
+    return evaluate_left_alone(options.data, options.device)
 
 
 def _reliability(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
@@ -225,7 +225,7 @@ PARTS = {
     "mr-artifact": Part("MR artifacts", _mr("mr-artifact"), quality_lines),
     "lesions-ct-denoise": Part("Lesions in CT", _lesions("ct-denoise"), lesion_lines),
     "lesions-mr-sr2": Part("Lesions in MR super-resolution x2", _lesions("mr-sr2"), lesion_lines),
-    "slow-part": Part("What is kept of low frequencies in CT", _kept_slow_part, kept_slow_part_lines),
+    "left-alone": Part("What is left alone in CT", _left_alone, left_alone_lines),
     "reliability-ct-denoise": Part("Reliability in CT", _reliability("ct-denoise"), reliability_lines),
     "reliability-mr-artifact": Part("Reliability in MR artifacts", _reliability("mr-artifact"), reliability_lines),
     "real-noise": Part("Real noise", _real_noise, real_noise_lines),
