@@ -75,7 +75,7 @@ def test_less_is_kept_where_the_noise_taken_is_strong():
     assert left[90.0] == pytest.approx(1 - blurred / 17, abs=0.06), "hardly any of it is taken out"
 
 
-@pytest.mark.parametrize(("kernel", "most"), [("smooth", 0.09), ("standard", 0.04), ("sharp", 0.02)])
+@pytest.mark.parametrize(("kernel", "most"), [("smooth", 0.12), ("standard", 0.04), ("sharp", 0.02)])
 def test_the_noise_of_a_low_dose_has_little_of_what_is_kept(kernel, most):
     """Or else keeping it would keep the noise; ``most`` is a share of its variance."""
     water = np.where(disc(256, 110) > 0, 0.0, -1000.0).astype(np.float32)
@@ -90,7 +90,7 @@ def test_the_engine_keeps_it_in_ct_and_not_in_mr(ct_image, mr_image, checkpoints
         image = sitk.Cast(image, sitk.sitkFloat32)
         options = RestorationOptions(task=task, model=checkpoints[task], prior="none", device="cpu")
         result = Restorer().restore(image, options)
-        assert result.report["kept_slow_part"] == ({"blur_mm": 2.5, "noise_sd": 45.0} if task == "ct-denoise" else None)
+        assert result.report["kept_slow_part"] == ({"blur_mm": 2.0, "noise_sd": 80.0} if task == "ct-denoise" else None)
         before, after = (sitk.GetArrayFromImage(one) for one in (image, result.restored))
         change, body = (after - before)[0], body_mask(before[0], "CT" if task == "ct-denoise" else "MR")
         sd = [KEPT.blur_mm / size for size in image.GetSpacing()[1::-1]]

@@ -37,15 +37,15 @@ class LeftAlone:
 
 WAYS = (
     LeftAlone(),
-    LeftAlone(SlowPart(3.0)),
-    LeftAlone(SlowPart(2.5)),
-    LeftAlone(SlowPart(2.5, 60.0)),
     LeftAlone(SlowPart(2.5, 45.0)),
-    LeftAlone(SlowPart(2.5, 35.0)),
+    LeftAlone(SlowPart(2.5, 80.0)),
     LeftAlone(SlowPart(2.0, 45.0)),
-    LeftAlone(SlowPart(2.5, 45.0), 5.0),
-    LeftAlone(SlowPart(2.5, 45.0), 8.0),
-    LeftAlone(SlowPart(2.5, 45.0), 12.0),
+    LeftAlone(SlowPart(2.0, 80.0)),
+    LeftAlone(SlowPart(2.0)),
+    LeftAlone(SlowPart(1.5, 80.0)),
+    LeftAlone(SlowPart(2.0, 80.0), 5.0),
+    LeftAlone(SlowPart(2.0, 80.0), 8.0),
+    LeftAlone(SlowPart(2.0, 80.0), 12.0),
 )
 DOSE, LOW_DOSE, KERNEL, LAYOUTS, SLICE_STEP = 0.25, 0.1, "standard", 3, 4
 OBSERVER = "CHO"
