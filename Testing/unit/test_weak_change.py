@@ -37,13 +37,15 @@ def test_nothing_is_left_out_where_nothing_is_weak():
     np.testing.assert_array_equal(without_weak_change(change, ROUND, 0.0, (1.0, 1.0)), change)
 
 
-@pytest.mark.parametrize("task", ["ct-denoise", "mr-artifact"])
-def test_the_engine_changes_a_good_scan_less_than_the_network_would(task, ct_image, mr_image, checkpoints, monkeypatch):
+@pytest.mark.parametrize(("task", "weak_change"), [("ct-denoise", 8.0), ("mr-artifact", 0.008)])
+def test_the_engine_changes_a_good_scan_less_than_the_network_would(
+    task, weak_change, ct_image, mr_image, checkpoints, monkeypatch
+):
     image = sitk.Cast(ct_image if task == "ct-denoise" else mr_image, sitk.sitkFloat32)
     options = RestorationOptions(task=task, model=checkpoints[task], prior="none", device="cpu")
     before = sitk.GetArrayFromImage(image)
     changes = {}
-    for weak in (0.0, TASKS[task].weak_change, 1e6):
+    for weak in (0.0, weak_change, 1e6):
         monkeypatch.setitem(TASKS, task, replace(TASKS[task], weak_change=weak))
         result = Restorer().restore(image, options)
         assert result.report["weak_change"] == weak

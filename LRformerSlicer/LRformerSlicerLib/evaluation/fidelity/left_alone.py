@@ -171,7 +171,8 @@ def left_alone_lines(result: dict, _: str) -> Iterator[str]:
         "the shipped network without a prior. Contrast recovery: of discs put in, mean over 10 to 80 HU and, in "
         "brackets, of the worst contrast. Seen: share of the discs of 5 mm and more that the Hotelling observer sees. "
         "Full dose: RMSE of the slices as they are against themselves. "
-        f"ct-denoise keeps {kept.blur_mm:g} mm up to {kept.noise_sd:g} HU and calls {task.weak_change:g} HU weak."
+        f"ct-denoise keeps {kept.blur_mm:g} mm up to {kept.noise_sd:g} HU and makes weak changes"
+        + (f" less than whole below {task.weak_change:g} HU." if task.weak_change else ", too.")
     )
     yield ""
     diameters = list(result["rows"][0]["recovery"])
