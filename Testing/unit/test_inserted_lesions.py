@@ -15,7 +15,8 @@ ALWAYS = LesionKind(share=1.0, most=3, radius_pixels=(3.0, 6.0), edge_pixels=(0.
 def task_with(lesions):
     """CT denoising that leaves the noise as it is, so that lesions are all that is changed."""
     task = DoseTask()
-    task.augmentation = replace(task.augmentation, residual_range=(1.0, 1.0), texture_blur_pixels=0.0, lesions=lesions)
+    unchanged = {"residual_range": (1.0, 1.0), "texture_blur_pixels": 0.0, "texture_sharpening": 0.0}
+    task.augmentation = replace(task.augmentation, **unchanged, lesions=lesions)
     return task
 
 

@@ -1,6 +1,7 @@
 """Judging weights: interpolators, scores with intervals, and whole evaluations of networks known to do nothing."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from LRformerSlicerLib.evaluation.quality import (
 )
 from LRformerSlicerLib.network.checkpoint import save_checkpoint
 from LRformerSlicerLib.restoration.options import RestorationOptions
+from LRformerSlicerLib.restoration.tasks import TASKS
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -106,7 +108,8 @@ def untimed(result):
     return {name: {**row, "seconds": None} for name, row in result["methods"].items()}
 
 
-def test_a_network_that_does_nothing_scores_as_the_input(mr_folder, small_network, tmp_path):
+def test_a_network_that_does_nothing_scores_as_the_input(mr_folder, small_network, tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, "mr-artifact", replace(TASKS["mr-artifact"], removes_spikes=False))
     model = untrained(small_network, tmp_path / "nothing.safetensors", "mr-artifact", 1)
     options = RestorationOptions(task="mr-artifact", model=model, prior="none", device="cpu")
     result = evaluate_mr(mr_folder, options)
