@@ -17,7 +17,7 @@ from .clean_slices import CleanSlice
 from .inserted_lesions import LesionKind
 
 # Noise and artifacts are wider than a token, and a pyramid sees further for an eighth of the multiplications: in the
-# same five minutes of one core it came 2.5 dB further than four groups at one resolution (docs/BENCHMARK.md, networks).
+# same five minutes of one core it came 2 dB further than four groups at one resolution (docs/BENCHMARK.md, networks).
 PYRAMID = LRformerArchitecture(levels=3, channels=32, prior_channels=16, blocks=1, window=16, heads=4)
 
 
