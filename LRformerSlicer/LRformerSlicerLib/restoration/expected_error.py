@@ -21,6 +21,7 @@ import numpy as np
 from scipy import ndimage
 
 from .intensity import Intensity
+from .nearby import nearby_mean
 
 NEAR_MM = 1.7
 """Standard deviation of the neighbourhood of change, gradient and flip change."""
@@ -121,7 +122,6 @@ def error_features(
         pixel_size_mm: along rows' and columns' index.
         flipped: ``self_ensemble.restored_mirrored``'s answer for the slice; gives the flip change.
     """
-    weight = body.astype(np.float32)
     pixels = np.asarray(restored, dtype=np.float32)
     change = pixels - np.asarray(original, dtype=np.float32)
     scale = [GRADIENT_MM / step for step in pixel_size_mm]
@@ -130,18 +130,16 @@ def error_features(
         for order, step in zip(((1, 0), (0, 1)), pixel_size_mm, strict=True)
     )
     features = {
-        "change": _around(change**2, weight, pixel_size_mm, NEAR_MM),
-        "wide_change": _around(change**2, weight, pixel_size_mm, WIDE_MM),
-        "gradient": _around(rows**2 + columns**2, weight, pixel_size_mm, NEAR_MM),
+        "change": _around(change**2, body, pixel_size_mm, NEAR_MM),
+        "wide_change": _around(change**2, body, pixel_size_mm, WIDE_MM),
+        "gradient": _around(rows**2 + columns**2, body, pixel_size_mm, NEAR_MM),
     }
     if flipped is not None:
-        features[FLIP_FEATURE] = _around((np.asarray(flipped) - pixels) ** 2, weight, pixel_size_mm, NEAR_MM)
+        features[FLIP_FEATURE] = _around((np.asarray(flipped) - pixels) ** 2, body, pixel_size_mm, NEAR_MM)
     return features
 
 
-def _around(squares: np.ndarray, weight: np.ndarray, pixel_size_mm: tuple[float, float], sd_mm: float) -> np.ndarray:
+def _around(squares: np.ndarray, body: np.ndarray, pixel_size_mm: tuple[float, float], sd_mm: float) -> np.ndarray:
     """Root of the mean of squares under a Gaussian, over the pixels of the body alone, plus the floor."""
-    sd = [sd_mm / step for step in pixel_size_mm]
-    share = ndimage.gaussian_filter(weight, sd)
-    mean = ndimage.gaussian_filter(squares.astype(np.float32) * weight, sd) / np.maximum(share, 1e-3)
+    mean = nearby_mean(squares.astype(np.float32), body, sd_mm, pixel_size_mm)
     return np.sqrt(np.maximum(mean, 0.0)) + np.float32(FLOOR)

@@ -1,6 +1,6 @@
 """What it costs and brings that ct-denoise leaves some of its input alone; how much was chosen by this.
 
-Two things stay: low frequencies, and what differs from the restored slice no more than a good scan's noise.
+Two things may stay: low frequencies, and what differs from the restored slice no more than a good scan's noise.
 
 Measured on training slices, for something is chosen, and with the network alone: its prior changes next to nothing.
 """

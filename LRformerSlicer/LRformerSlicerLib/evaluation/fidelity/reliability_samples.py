@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from ...degradation.ct import KERNELS, simulate_low_dose
 from ...restoration.engine import RestorationOptions, Restorer
 from ...restoration.intensity import ct_intensity
+from ...restoration.nearby import nearby_mean
 from ...restoration.super_resolution import interpolate_slice
 from ...restoration.tasks import Task, task_named
 from ..ct_quality import load_slices
@@ -62,10 +62,8 @@ class Sample:
     @property
     def local_error(self) -> np.ndarray:
         """RMS error around each of the body's pixels, flat."""
-        sd = [LOCAL_ERROR_MM / step for step in self.pixel_size_mm]
-        weight = self.body.astype(np.float64)
-        squares = ndimage.gaussian_filter(np.square(self.restored - self.reference) * weight, sd)
-        mean = squares / np.maximum(ndimage.gaussian_filter(weight, sd), 1e-3)
+        squares = np.square(self.restored - self.reference).astype(np.float64)
+        mean = nearby_mean(squares, self.body, LOCAL_ERROR_MM, self.pixel_size_mm)
         return np.sqrt(np.maximum(mean, 0.0))[self.body]
 
 
