@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import torch
 
 from ..degradation.mr.resolution import with_measured_centre
 from ..errors import UserError
+from .allowed_change import allowed_change
 from .expected_error import error_model_of, expected_error_of, no_expected_error
 from .intensity import to_voxel_type, value_limits
 from .metrics import noise_sd
@@ -17,13 +18,11 @@ from .prior_job import Clock, PriorJob
 from .result import RestorationResult
 from .self_ensemble import restored_by_ensemble
 from .slicing import neighbour_stack
-from .slow_part import without_slow_part
 from .spike_removal import without_spikes
 from .super_resolution import check_memory, interpolate_slice
 from .tasks import choose_task
 from .tiling import TiledNetwork
 from .volume import fill_non_finite
-from .weak_change import without_weak_change
 
 NOISE_SLICES = 5
 
@@ -133,13 +132,9 @@ class RestorationJob(PriorJob):
         """The network's answer with what the task leaves alone, (H, W) normalised intensities as both given."""
         if self.task.slow_part is None and not self.task.weak_change:
             return after
-        change = after - before
         # Of the tasks' units HU are not what the network works in, shares of the foreground's range are.
         unit = self.intensity.unit if self.modality == "CT" else 1.0
-        if self.task.slow_part is not None:
-            part = replace(self.task.slow_part, noise_sd=self.task.slow_part.noise_sd / unit)
-            change = without_slow_part(change, body, part, self.volume.pixel_size_mm)
-        return before + without_weak_change(change, body, self.task.weak_change / unit, self.volume.pixel_size_mm)
+        return before + allowed_change(after - before, body, self.task, unit, self.volume.pixel_size_mm)
 
     def _expect_error(self, index: int, original: np.ndarray, restored: np.ndarray, body: np.ndarray) -> None:
         if self.task.scale > 1:

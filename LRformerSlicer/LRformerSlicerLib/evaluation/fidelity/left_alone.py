@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from ...network.checkpoint import load_checkpoint
+from ...restoration.allowed_change import allowed_change
 from ...restoration.intensity import ct_intensity
 from ...restoration.models import choose_device, shipped_model
-from ...restoration.slow_part import SlowPart, without_slow_part
+from ...restoration.slow_part import SlowPart
 from ...restoration.tasks import TASKS
 from ...restoration.tiling import TiledNetwork
-from ...restoration.weak_change import without_weak_change
 from ..quality import JudgedSlice, bootstrap_interval, score
 from .lesion_study import CLEAN, judge
 from .lesions import ct_studies
@@ -153,9 +153,8 @@ def _restored(network: TiledNetwork, one: JudgedSlice) -> np.ndarray:
 
 def _with_kept(one: JudgedSlice, answer: np.ndarray, way: LeftAlone, pixel_size_mm: tuple[float, float]) -> np.ndarray:
     change = np.where(one.body, answer - one.degraded, 0.0)
-    if way.slow_part is not None:
-        change = without_slow_part(change, one.body, way.slow_part, pixel_size_mm)
-    change = without_weak_change(change, one.body, way.weak_change, pixel_size_mm)
+    task = replace(TASKS["ct-denoise"], slow_part=way.slow_part, weak_change=way.weak_change)
+    change = allowed_change(change, one.body, task, 1.0, pixel_size_mm)
     return (one.degraded + change).astype(np.float32)
 
 
