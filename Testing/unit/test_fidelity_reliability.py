@@ -125,16 +125,16 @@ def test_the_expected_error_finds_where_errors_are_large_and_its_intervals_hold(
 
 @pytest.mark.parametrize("telling", ["gradient", "change"])
 def test_figures_are_chosen_by_scans_that_were_left_out(telling):
-    """Errors are ten times as large in the right half.  Either the slice is as much steeper there, and in every other
-    scan it is the left half where much is changed; or it is equally steep, and more is changed where errors are."""
+    """Errors are ten times as large in the right half.  Either the slice is as much steeper there, and in all
+    scans but one much is changed in the left half; or it is equally steep, and more is changed where errors are."""
     y, x = np.mgrid[:100, :100]
     right, train = x > 50, []
     for number, name in enumerate(("a-0", "a-1", "b-0", "c-0", "d-0")):
         random = np.random.default_rng(number)
         error = np.where(right, 0.05, 0.005) * random.normal(0, 1, x.shape)
         steep = np.where(right, 0.05, 0.005) if telling == "gradient" else 0.02
-        restored = 0.5 + np.cumsum(steep * np.sign(np.sin(y / 3 + x / 4)), axis=1)
-        much = right if telling == "change" or name[0] in "ac" else ~right
+        restored = 0.5 + 4.0 * steep * np.sin(y / 3 + x / 4)
+        much = right if telling == "change" or name[0] == "a" else ~right
         images = (restored - np.where(much, 0.3, 0.01), restored - error, restored)
         train.append(
             Sample(
@@ -165,6 +165,17 @@ def test_features_are_those_of_the_body_alone_and_have_their_units():
     finer = error_features(original, restored, body, (0.4, 0.4))
     assert finer["gradient"][inside] == pytest.approx(0.006 + 5e-4, rel=0.02)
     assert FLIP_FEATURE not in features
+
+
+def test_detail_is_what_a_gaussian_takes_away():
+    body = np.ones((80, 80), dtype=bool)
+    stripes = 0.1 * np.sin(2 * np.pi * np.arange(80) / 4.0) * np.ones((80, 1))
+    features = error_features(stripes, stripes, body, (0.8, 0.8))
+    # A Gaussian of SD s leaves exp(-2 (pi s / T)^2) of a wave of period T.
+    left = np.exp(-2 * (np.pi * 0.85 / 3.2) ** 2)
+    assert features["detail"][40, 40] == pytest.approx(0.1 / np.sqrt(2) * (1 - left) + 5e-4, rel=0.05)
+    flat = error_features(stripes * 0 + 0.5, stripes * 0 + 0.5, body, (0.8, 0.8))
+    assert flat["detail"][40, 40] == pytest.approx(5e-4, rel=0.01)
 
 
 def test_a_mirrored_restoration_comes_back_the_right_way_round(small_network):

@@ -16,6 +16,7 @@ def task_with(lesions):
     """CT denoising that leaves the noise as it is, so that lesions are all that is changed."""
     task = DoseTask()
     unchanged = {"residual_range": (1.0, 1.0), "texture_blur_pixels": 0.0, "texture_sharpening": 0.0}
+    unchanged["foreign_texture_share"] = 0.0
     task.augmentation = replace(task.augmentation, **unchanged, lesions=lesions)
     return task
 

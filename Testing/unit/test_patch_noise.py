@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from LRformerSlicerLib.training.ct_dose import DoseTask
+from LRformerSlicerLib.training.noise_texture import of_a_foreign_spectrum
 from LRformerSlicerLib.training.patches import Pair, PatchSampler
 
 NOISE_SD_HU = 30.0
@@ -28,7 +29,9 @@ def neighbours_correlation(noise):
 
 
 def test_coarser_and_finer_grain_of_the_same_strength():
-    changed = noises(48, residual_range=(1.0, 1.0), texture_blur_pixels=0.9, texture_sharpening=4.0)
+    changed = noises(
+        48, residual_range=(1.0, 1.0), texture_blur_pixels=0.9, texture_sharpening=4.0, foreign_texture_share=0.0
+    )
     np.testing.assert_allclose(changed.std(axis=(1, 2)), NOISE_SD_HU, rtol=0.02)
     correlations = np.array([neighbours_correlation(one) for one in changed])
     # Of white noise after a Gaussian of SD s neighbours correlate by exp(-1 / (4 s^2)): 0.73 at 0.9 pixels.
@@ -39,7 +42,9 @@ def test_coarser_and_finer_grain_of_the_same_strength():
 
 
 def test_without_it_the_noise_is_the_pairs_own():
-    plain = noises(2, residual_range=(1.0, 1.0), texture_blur_pixels=0.0, texture_sharpening=0.0)
+    plain = noises(
+        2, residual_range=(1.0, 1.0), texture_blur_pixels=0.0, texture_sharpening=0.0, foreign_texture_share=0.0
+    )
     np.testing.assert_allclose(plain.std(axis=(1, 2)), NOISE_SD_HU, rtol=0.02)
     assert all(abs(neighbours_correlation(one)) < 0.05 for one in plain)
 
@@ -48,3 +53,31 @@ def test_doses_are_stretched_to_higher_and_lower_ones():
     strengths = noises(64).std(axis=(1, 2)) / NOISE_SD_HU
     lowest, highest = DoseTask().augmentation.residual_range
     assert strengths.min() == pytest.approx(lowest, abs=0.15) and strengths.max() == pytest.approx(highest, abs=0.15)
+
+
+def test_foreign_spectra_are_many_and_as_strong_as_the_noise_was():
+    random = np.random.default_rng(3)
+    noise = random.normal(0, NOISE_SD_HU, (128, 128)).astype(np.float32)
+    drawn = [of_a_foreign_spectrum(noise, random) for _ in range(40)]
+    np.testing.assert_allclose([one.std() for one in drawn], NOISE_SD_HU, rtol=0.01)
+    along = np.array([neighbours_correlation(one) for one in drawn])
+    across = np.array([neighbours_correlation(one.T) for one in drawn])
+    # From the grain of a lung kernel to that of a smooth one, and not the same in all directions.
+    assert along.min() < 0.3 and along.max() > 0.7
+    assert np.abs(along - across).max() > 0.2
+    assert abs(np.corrcoef(noise.ravel(), drawn[0].ravel())[0, 1]) < 0.1, "the noise itself is gone"
+
+
+def test_foreign_spectra_are_stronger_where_the_noise_was():
+    random = np.random.default_rng(4)
+    noise = random.normal(0, 10.0, (128, 128)).astype(np.float32)
+    noise[64:] *= 3
+    ratios = [one[72:].std() / one[:56].std() for one in (of_a_foreign_spectrum(noise, random) for _ in range(20))]
+    np.testing.assert_allclose(ratios, 3.0, rtol=0.2)
+
+
+def test_the_share_of_foreign_spectra():
+    """Patches with one no longer show the noise they had, which blurring and sharpening let through."""
+    only = {"residual_range": (1.0, 1.0), "texture_blur_pixels": 0.0, "texture_sharpening": 0.0}
+    alike = [abs(neighbours_correlation(one)) < 0.02 for one in noises(80, foreign_texture_share=0.4, **only)]
+    assert 0.5 < np.mean(alike) < 0.75

@@ -2,11 +2,12 @@
 
 The expected absolute error at a pixel is a product of powers of a few figures of its surroundings,
 
-    expected = factor * change^a * wide_change^b * gradient^c [* flip_change^d],
+    expected = factor * figure^a * another^b * ...,
 
 each an RMS over a Gaussian neighbourhood inside the body: what was taken away nearby and further around, how steep the
-restored slice is, and how much its restoration depends on the slice being mirrored.  Factor and exponents are fitted
-on training slices (``evaluation/fidelity/reliability.py``) and travel in the model card.
+restored slice is, how much fine detail it holds, and how much its restoration depends on the slice being mirrored.
+Which of them count, factor and exponents are found on training slices (``evaluation/fidelity/reliability_fit.py``) and
+travel in the model card.
 
 Units: normalised intensity, HU / 1000 in CT and the share of the foreground's range in MR; gradients per mm.  The map
 says how large errors are on average around a pixel.  It cannot tell the error of one pixel, which is mostly chance.
@@ -24,13 +25,14 @@ from .intensity import Intensity
 from .nearby import nearby_mean
 
 NEAR_MM = 1.7
-"""Standard deviation of the neighbourhood of change, gradient and flip change."""
+"""Standard deviation of the neighbourhood of all figures but the wide change."""
 WIDE_MM = 7.0
 """Of the neighbourhood of the wide change."""
 GRADIENT_MM = 0.85
+"""Of the Gaussian whose derivative is the gradient, and from which detail is told."""
 FLOOR = 5e-4
 """Added to every figure, so that its logarithm exists: half a HU."""
-FEATURES = ("change", "wide_change", "gradient")
+FEATURES = ("change", "wide_change", "gradient", "detail")
 FLIP_FEATURE = "flip_change"
 
 
@@ -133,6 +135,7 @@ def error_features(
         "change": _around(change**2, body, pixel_size_mm, NEAR_MM),
         "wide_change": _around(change**2, body, pixel_size_mm, WIDE_MM),
         "gradient": _around(rows**2 + columns**2, body, pixel_size_mm, NEAR_MM),
+        "detail": _around((pixels - ndimage.gaussian_filter(pixels, scale)) ** 2, body, pixel_size_mm, NEAR_MM),
     }
     if flipped is not None:
         features[FLIP_FEATURE] = _around((np.asarray(flipped) - pixels) ** 2, body, pixel_size_mm, NEAR_MM)

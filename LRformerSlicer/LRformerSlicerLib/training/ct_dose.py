@@ -35,12 +35,17 @@ class DoseTask(TrainingTask):
     stored = ct_intensity()  # pairs are stored in HU
     loss_unit = ("hu", 1000.0)
     # No quarter turns: patients lie, so the starved rays and their streaks run along the rows, and the network is to
-    # know that.  Stretching the noise stretches the range of doses.  Blurring and sharpening it gives it the grain of
-    # many kernels: the clean slices have noise of their own, and a network that can tell it from ours learns to leave
-    # it.  Then it leaves real noise, too; that of lung kernels even so (docs/METHOD.md).
+    # know that.  Stretching the noise stretches the range of doses.  It gets the texture of many kernels
+    # and of spectra that no kernel here has: the clean slices have noise of their own, and a network that can tell it
+    # from ours learns to leave it.  Then it leaves real noise, too, that of lung kernels above all (docs/METHOD.md).
     # Noise is added to the scan, so that a lesion adds the same to both; it would change the variance by 2 % at most.
     augmentation = Augmentation(
-        quarter_turns=False, residual_range=(0.2, 2.0), texture_blur_pixels=0.9, texture_sharpening=4.0, lesions=LESIONS
+        quarter_turns=False,
+        residual_range=(0.2, 2.0),
+        texture_blur_pixels=0.9,
+        texture_sharpening=4.0,
+        foreign_texture_share=0.4,
+        lesions=LESIONS,
     )
     architecture = PYRAMID
     patch_size, batch_size = 128, 2
@@ -75,6 +80,7 @@ class DoseTask(TrainingTask):
             "noise_stretched_by": list(self.augmentation.residual_range),
             "noise_blurred_by_pixels": [0.0, self.augmentation.texture_blur_pixels],
             "noise_sharpened_by": [0.0, self.augmentation.texture_sharpening],
+            "share_with_noise_of_a_foreign_spectrum": self.augmentation.foreign_texture_share,
             "inserted_lesions": {
                 key: list(value) if isinstance(value, tuple) else value for key, value in asdict(LESIONS).items()
             },

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..degradation.mr.kspace import centre_of, to_image, to_kspace
+from ..degradation.mr.kspace import bright_tissue, centre_of, to_image, to_kspace
 from ..degradation.mr.resolution import NOISE_SHARE, truncate_kspace
 from ..restoration.intensity import Intensity
 from ..restoration.tasks import TASKS
 from .clean_slices import CleanSlice, mr_slices
+from .mr_contrast import random_contrast
 from .mr_intensities import STORED_MR_INTENSITY, intensity_of_slices
 from .training_task import PYRAMID, Augmentation, DegradedSlice, TrainingTask
 
@@ -20,14 +21,15 @@ NOISE_SHARE_RANGE = (0.0, 0.02)
 SHARPNESS_RANGE = (0.5, 1.0)
 """Of a training scan's k-space, along each axis, so much is kept before anything else: most of these scans are sampled
 finer than they resolve, and a network that sees only those learns to expect little detail."""
+OTHER_CONTRAST_SHARE = 0.6  # of the further realisations
 SMALLEST_SIDE = 112  # of the slice that is left, in pixels
 
 
 class ResolutionTask(TrainingTask):
     """k-space truncated by the task's scale to the coarse grid, with noise of 0 to 2 % of the bright tissue.
 
-    The first realisation of a slice is restored to the scan's own grid, further ones to a coarser one, where the
-    slice is as sharp as its pixels allow.
+    The first realisation of a slice is restored to the scan's own grid and contrast, further ones to a coarser grid,
+    where the slice is as sharp as its pixels allow, and most of them in another contrast.
 
     Args:
         name: mr-sr2 or mr-sr4.
@@ -62,14 +64,17 @@ class ResolutionTask(TrainingTask):
         seed = self.seed(clean, realisation)
         random = np.random.default_rng(seed)
         noise_share = NOISE_SHARE if clean.validation else float(random.uniform(*NOISE_SHARE_RANGE))
-        sharpness = 1.0
+        sharpness, contrast = 1.0, None
         if realisation > 0:
             lowest, highest = SHARPNESS_RANGE
             sharpness = float(
                 random.uniform(max(lowest, min(highest, SMALLEST_SIDE / min(clean.stored.shape))), highest)
             )
+            if random.random() < OTHER_CONTRAST_SHARE:
+                contrast = random_contrast(bright_tissue(clean.pixels), random)
 
         def target(pixels: np.ndarray) -> np.ndarray:
+            pixels = pixels if contrast is None else contrast(pixels)
             return _divisible(pixels if sharpness == 1.0 else _on_coarser_grid(pixels, sharpness), self.scale)
 
         def degrade(pixels: np.ndarray, own_seed: int) -> np.ndarray:
@@ -79,7 +84,7 @@ class ResolutionTask(TrainingTask):
             companions = [target(one * np.float32(clean.step)) for one in clean.companions]
             intensity = intensity_of_slices([degrade(one, seed + 1 + place) for place, one in enumerate(companions)])
         pixels = target(clean.pixels)
-        recipe = {"noise_share": noise_share, "sharpness": sharpness}
+        recipe = {"noise_share": noise_share, "sharpness": sharpness, "other_contrast": contrast is not None}
         return DegradedSlice(pixels, degrade(pixels, seed), intensity, recipe)
 
     def degradation_card(self) -> dict:
@@ -90,6 +95,7 @@ class ResolutionTask(TrainingTask):
             "noise_share_of_bright_tissue": list(NOISE_SHARE_RANGE),
             "validation_noise_share": NOISE_SHARE,
             "share_of_kspace_kept_in_targets": list(SHARPNESS_RANGE),
+            "other_contrast_share": OTHER_CONTRAST_SHARE,
         }
 
 

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 
 from .inserted_lesions import lesion_map
+from .noise_texture import of_a_foreign_spectrum, of_another_grain
 from .pair_cache import PRIOR_STEPS
 from .training_task import Augmentation, TrainingTask
-
-SHARPENED_OVER_PIXELS = 1.0  # SD of the Gaussian whose difference from the noise is its fine grain
-SMALLEST_SD = 1e-3  # of noise, in the stored numbers, of which 1 is the step
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class PatchSampler:
             share = np.float32(random.uniform(*augmentation.residual_range))
             difference = cut.degraded.astype(np.float32) - cut.clean
             if augmentation.changes_texture:
-                difference = _of_another_grain(difference, augmentation, random)
+                difference = _of_another_texture(difference, augmentation, random)
             stretched = cut.clean + difference * share
             cut = replace(cut, degraded=stretched)
         if augmentation.lesions and random.random() < augmentation.lesions.share:
@@ -116,14 +113,11 @@ class PatchSampler:
         )
 
 
-def _of_another_grain(noise: np.ndarray, augmentation: Augmentation, random: np.random.Generator) -> np.ndarray:
-    """(H, W) float32 noise made coarser or finer, one as often as the other, with the SD it had."""
-    if random.random() < 0.5:
-        changed = gaussian_filter(noise, random.uniform(0.0, augmentation.texture_blur_pixels))
-    else:
-        amount = np.float32(random.uniform(0.0, augmentation.texture_sharpening))
-        changed = noise + amount * (noise - gaussian_filter(noise, SHARPENED_OVER_PIXELS))
-    return changed * np.float32(noise.std() / max(float(changed.std()), SMALLEST_SD))
+def _of_another_texture(noise: np.ndarray, augmentation: Augmentation, random: np.random.Generator) -> np.ndarray:
+    """(H, W) float32 noise as the augmentation varies it."""
+    if augmentation.foreign_texture_share and random.random() < augmentation.foreign_texture_share:
+        return of_a_foreign_spectrum(noise, random)
+    return of_another_grain(noise, augmentation.texture_blur_pixels, augmentation.texture_sharpening, random)
 
 
 def _mirrored(pair: Pair, missing: list[int], scale: int) -> Pair:

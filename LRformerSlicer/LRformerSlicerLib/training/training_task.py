@@ -47,6 +47,7 @@ class Augmentation:
         residual_range: the difference of degraded and clean is multiplied by a number drawn from here.
         texture_blur_pixels: every other difference is blurred by a Gaussian of an SD from 0 to this, its own SD kept.
         texture_sharpening: the others get 0 to this many times their own fine grain on top, likewise.
+        foreign_texture_share: of the differences get a spectrum of their own instead.
         lesions: put into the degraded and the clean patch alike; None for none, and where that would not be what a
             scanner makes of a lesion.
     """
@@ -55,6 +56,7 @@ class Augmentation:
     residual_range: tuple[float, float]
     texture_blur_pixels: float = 0.0
     texture_sharpening: float = 0.0
+    foreign_texture_share: float = 0.0
     lesions: LesionKind | None = None
 
     @property
@@ -65,7 +67,7 @@ class Augmentation:
     @property
     def changes_texture(self) -> bool:
         """Whether its grain is."""
-        return self.texture_blur_pixels > 0.0 or self.texture_sharpening > 0.0
+        return max(self.texture_blur_pixels, self.texture_sharpening, self.foreign_texture_share) > 0.0
 
 
 class TrainingTask(ABC):

@@ -14,7 +14,13 @@ from .reliability_samples import Sample, samples
 
 COVERAGES = (0.5, 0.68, 0.9, 0.95)
 FIT_PIXELS_A_SLICE = 4000
-CANDIDATES = (FEATURES, ("wide_change", "gradient"), ("gradient",))
+CANDIDATES = (
+    FEATURES,
+    ("wide_change", "gradient"),
+    ("wide_change", "detail"),
+    ("gradient",),
+    ("detail",),
+)
 """Figures to choose among.  What a restoration changed says much of noise, and little of what it could not mend."""
 
 
