@@ -12,6 +12,7 @@ SUBCOMMANDS = {
     "demo": "degrade, restore and show two real scans that come with the packages",
     "train": "make weights for a task from a folder of scans",
     "pack": "put what a training needs into one small file for another machine",
+    "average": "take the mean of two models' weights",
     "evaluate": "judge weights on held-out scans, beside classical filters",
     "benchmark": "measure what attention, the network and the prior cost here",
     "serve": "serve jobs over standard input and output, as the Slicer module asks for",
