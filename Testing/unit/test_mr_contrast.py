@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from LRformerSlicerLib.training.clean_slices import CleanSlice
 from LRformerSlicerLib.training.mr_contrast import HIGHEST, STEEPEST, random_contrast
+from LRformerSlicerLib.training.mr_resolution import OTHER_CONTRAST_SHARE, ResolutionTask
 
 BRIGHT = 800.0
 
@@ -36,3 +38,22 @@ def test_tissues_change_places():
     curves = [random_contrast(BRIGHT, np.random.default_rng(seed)) for seed in range(60)]
     brighter = np.mean([curve(fluid) > curve(white) for curve in curves])
     assert 0.1 < brighter < 0.6
+
+
+def test_most_further_realisations_of_a_slice_have_another_contrast():
+    """The order of two tissues by brightness, fluid and white matter, is the scan's own or another one."""
+    y, x = np.mgrid[:128, :128]
+    head = np.hypot(y - 64, x - 64) < 50
+    fluid = np.hypot(y - 64, x - 64) < 20
+    pixels = np.where(fluid, 200, np.where(head, 700, 0)).astype(np.int16)
+    clean = CleanSlice("a-k000", pixels, 1.0, (1.0, 1.0), False, [pixels] * 2)
+    task, said, seen = ResolutionTask("mr-sr2"), [], []
+    for realisation in range(24):
+        made = task.degrade(clean, realisation)
+        scale = made.clean.shape[0] / 128
+        ratio = made.clean[int(64 * scale), int(64 * scale)] / made.clean[int(64 * scale), int(28 * scale)]
+        said.append(made.recipe["other_contrast"])
+        seen.append(abs(ratio - 200 / 700) > 0.03)
+    assert not said[0] and not seen[0], "the first realisation is the scan's own"
+    assert np.mean(said[1:]) == pytest.approx(OTHER_CONTRAST_SHARE, abs=0.25)
+    assert np.mean(np.equal(said, seen)) > 0.9
