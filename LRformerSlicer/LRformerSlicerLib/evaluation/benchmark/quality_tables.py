@@ -74,7 +74,8 @@ def budget_lines(result: dict, _: str) -> Iterator[str]:
     first = result["rows"][0]
     yield (
         f"Each row trained from scratch for {first['budget_seconds'] / 60:g} minutes of processor time on the same "
-        f"{result['training_pairs']} pairs and patches; six test slices at a quarter dose, the network's own answers. "
+        f"{result['training_pairs']} pairs and patches, without noise of foreign spectra; six test slices at a quarter "
+        "dose, the network's own answers. "
         "Far from converged: the rows say what a short training makes of each choice. Difference: from the first row, "
         "slice by slice, with its bootstrap 95 % interval; another seed of the same network says what chance alone "
         "does. Inside the label: mean of the labelled liver slices. GMACs, peak memory and seconds: of one 512 x 512 "
