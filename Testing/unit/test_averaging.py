@@ -14,7 +14,14 @@ def models(tmp_path, small_network):
     """Two models of one task and architecture."""
     files = [tmp_path / "late.safetensors", tmp_path / "early.safetensors"]
     for seed, file in enumerate(files):
-        card = {"name": "small", "task": "ct-denoise", "scores": {}, "expected_error": {}, "limits": ["few"]}
+        card = {
+            "name": "small",
+            "task": "ct-denoise",
+            "scores": {},
+            "expected_error": {},
+            "validation": {},
+            "limits": ["few"],
+        }
         save_checkpoint(file, small_network(1, seed=seed), card)
     return files
 
@@ -29,20 +36,23 @@ def test_the_mean_of_the_weights_and_a_card_that_says_of_which(models, tmp_path)
         torch.testing.assert_close(tensor, 0.75 * states[0][name] + 0.25 * states[1][name])
     card = json.loads(card_path(out).read_text())
     assert card["averaged"] == [{"sha256": late.sha256, "share": 0.75}, {"sha256": early.sha256, "share": 0.25}]
-    assert card["limits"] == ["few"] and not {"scores", "expected_error"} & card.keys()
+    assert card["limits"] == ["few"] and not {"scores", "expected_error", "validation"} & card.keys()
 
 
 def test_what_cannot_be_averaged_is_one_sentence(models, tmp_path, small_network, capsys):
     out = tmp_path / "mean.safetensors"
-    coarse = tmp_path / "coarse.safetensors"
+    coarse, folder = tmp_path / "coarse.safetensors", tmp_path / "folder.safetensors"
+    folder.mkdir()
     save_checkpoint(coarse, small_network(2), {"name": "small", "task": "mr-sr2"})
     for arguments, telling in (
         ([*models, out, "--share", "1"], "above 0 and below 1"),
         ([models[0], coarse, out], "one task and architecture"),
         ([models[0], tmp_path / "none.safetensors", out], "no model file"),
         ([*models, tmp_path / "mean.pt"], "end OUT in .safetensors"),
+        ([*models, models[1]], "is one of the models"),
+        ([*models, folder], "cannot be written"),
     ):
         assert main(["average", *map(str, arguments)]) == 2
         sentence = capsys.readouterr().err
         assert telling in sentence and sentence.count("\n") == 1
-    assert not out.exists()
+    assert not out.exists() and load_checkpoint(models[1]).card["scores"] == {}, "nothing was written over"

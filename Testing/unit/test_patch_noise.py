@@ -77,7 +77,8 @@ def test_foreign_spectra_are_stronger_where_the_noise_was():
 
 
 def test_the_share_of_foreign_spectra():
-    """Patches with one no longer show the noise they had, which blurring and sharpening let through."""
+    """Neighbours in noise of a foreign spectrum are correlated, in the pair's own white noise they are not."""
     only = {"residual_range": (1.0, 1.0), "texture_blur_pixels": 0.0, "texture_sharpening": 0.0}
-    alike = [abs(neighbours_correlation(one)) < 0.02 for one in noises(80, foreign_texture_share=0.4, **only)]
-    assert 0.5 < np.mean(alike) < 0.75
+    alike = [abs(neighbours_correlation(one)) < 0.02 for one in noises(240, foreign_texture_share=0.4, **only)]
+    # A few foreign ones are nearly white.
+    assert 0.55 < np.mean(alike) < 0.72

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from ..errors import UserError
 from ..network.checkpoint import load_checkpoint, save_checkpoint
 
-OF_ITS_OWN_WEIGHTS = ("expected_error", "scores")
+OF_ITS_OWN_WEIGHTS = ("expected_error", "scores", "validation")
 """What a card tells of the weights that it came with, and of no others."""
 
 
 def average_models(first: Path, second: Path, share: float, out: Path) -> None:
     """Write ``share`` times the weights of ``first`` plus the rest of ``second``.
 
-    The card is the first one's, without scores and expected error; "averaged" names both files by their SHA256.
+    The card is the first one's, without what was measured with its weights; "averaged" names both by their SHA256.
 
     Args:
         first, second: .safetensors files of one task and architecture, their cards beside them.
@@ -26,10 +28,13 @@ def average_models(first: Path, second: Path, share: float, out: Path) -> None:
         out: the .safetensors file to write.
 
     Raises:
-        UserError: the share is none, a file cannot be read, or the two are not of one task and architecture.
+        UserError: the share is none, a file cannot be read or written, ``out`` is one of the two, or they are not of
+            one task and architecture.
     """
     if not 0.0 < share < 1.0:
         raise UserError(f"The share of the first model is {share:g}: give one above 0 and below 1.")
+    if Path(out).resolve() in (Path(first).resolve(), Path(second).resolve()):
+        raise UserError(f"{out} is one of the models to average: give another file to write.")
     one, other = load_checkpoint(first), load_checkpoint(second)
     if (one.task, one.network.architecture) != (other.task, other.network.architecture):
         raise UserError(f"{first} and {second} are not of one task and architecture: give two models that are.")
@@ -39,4 +44,8 @@ def average_models(first: Path, second: Path, share: float, out: Path) -> None:
     )
     card = {name: value for name, value in one.card.items() if name not in OF_ITS_OWN_WEIGHTS}
     averaged = [{"sha256": one.sha256, "share": share}, {"sha256": other.sha256, "share": round(1.0 - share, 6)}]
-    save_checkpoint(out, network, {**card, "averaged": averaged})
+    try:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        save_checkpoint(out, network, {**card, "averaged": averaged})
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{out} cannot be written: choose another file or folder.") from error

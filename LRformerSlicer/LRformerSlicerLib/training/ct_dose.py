@@ -35,9 +35,9 @@ class DoseTask(TrainingTask):
     stored = ct_intensity()  # pairs are stored in HU
     loss_unit = ("hu", 1000.0)
     # No quarter turns: patients lie, so the starved rays and their streaks run along the rows, and the network is to
-    # know that.  Stretching the noise stretches the range of doses.  It gets the texture of many kernels
-    # and of spectra that no kernel here has: the clean slices have noise of their own, and a network that can tell it
-    # from ours learns to leave it.  Then it leaves real noise, too, that of lung kernels above all (docs/METHOD.md).
+    # know that.  Stretching the noise stretches the range of doses.  It gets the texture of many kernels and of spectra
+    # that no kernel here has: the clean slices have noise of their own, and a network that can tell it from ours learns
+    # to leave it.  Then it leaves real noise, too, that of lung kernels above all (docs/METHOD.md).
     # Noise is added to the scan, so that a lesion adds the same to both; it would change the variance by 2 % at most.
     augmentation = Augmentation(
         quarter_turns=False,

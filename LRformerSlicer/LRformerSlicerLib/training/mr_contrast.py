@@ -14,7 +14,7 @@ from scipy.interpolate import PchipInterpolator
 # Values over the bright tissue's: where the curve is drawn anew, and between which values there.
 KNOTS = (0.25, 0.5, 0.75, 1.0, 1.5)
 LOWEST, HIGHEST = 0.05, 1.2
-STEEPEST = 2.5  # a steeper curve would make structures of noise
+STEEPEST = 2.5  # between two knots; a steeper curve would make structures of noise
 
 
 def random_contrast(bright: float, random: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
@@ -29,7 +29,9 @@ def random_contrast(bright: float, random: np.random.Generator) -> Callable[[np.
         reach = STEEPEST * (place - places[-1])
         values.append(float(random.uniform(max(LOWEST, values[-1] - reach), min(HIGHEST, values[-1] + reach))))
         places.append(place)
-    curve = PchipInterpolator(places, values)  # without overshoot: as steep as drawn, never below zero
+    curve = PchipInterpolator(
+        places, values
+    )  # without overshoot, so never below zero; in places about twice as steep as drawn
 
     def other_contrast(pixels: np.ndarray) -> np.ndarray:
         return (bright * curve(np.clip(pixels / bright, 0.0, KNOTS[-1]))).astype(np.float32)

@@ -47,7 +47,7 @@ class Augmentation:
         residual_range: the difference of degraded and clean is multiplied by a number drawn from here.
         texture_blur_pixels: every other difference is blurred by a Gaussian of an SD from 0 to this, its own SD kept.
         texture_sharpening: the others get 0 to this many times their own fine grain on top, likewise.
-        foreign_texture_share: of the differences get a spectrum of their own instead.
+        foreign_texture_share: this share of the differences gets a spectrum drawn at random instead.
         lesions: put into the degraded and the clean patch alike; None for none, and where that would not be what a
             scanner makes of a lesion.
     """
