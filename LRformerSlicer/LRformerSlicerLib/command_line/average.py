@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .common import check_weights_name
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """FIRST, SECOND, OUT and the option of ``lrformer average``."""
@@ -16,12 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the mean; 0."""
-    from ..errors import UserError
     from ..training.averaging import average_models
 
     out = arguments.out
-    if out.suffix != ".safetensors":
-        raise UserError(f"The weights are written as .safetensors: end OUT in .safetensors, not {out.name}.")
+    check_weights_name(out)
     average_models(arguments.first, arguments.second, arguments.share, out)
     print(f"Written: {out}")
     return 0

@@ -67,6 +67,12 @@ def write_result(result: object, volumes: dict[str, Path], report: Path | None) 
         outputs.commit()
 
 
+def check_weights_name(out: Path) -> None:
+    """UserError unless a file of weights to write is named as such."""
+    if out.suffix != ".safetensors":
+        raise UserError(f"The weights are written as .safetensors: end OUT in .safetensors, not {out.name}.")
+
+
 def parse_roi(text: str) -> tuple[float, ...]:
     """Six numbers from "x0,x1,y0,y1,z0,z1"; UserError otherwise."""
     try:

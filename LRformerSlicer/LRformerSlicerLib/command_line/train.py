@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .common import check_weights_name
+
 TASK_NAMES = ("ct-denoise", "mr-sr2", "mr-sr4", "mr-artifact")
 ARCHITECTURE_CHOICES = ("levels", "channels", "groups", "blocks", "fold", "attention")
 
@@ -58,8 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     started = time.monotonic()
     task, out = training_task(arguments.task), arguments.out
-    if out.suffix != ".safetensors":
-        raise UserError(f"The weights are written as .safetensors: end OUT in .safetensors, not {out.name}.")
+    check_weights_name(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     share, device = join_process_group(choose_device(arguments.device))
     if arguments.threads:

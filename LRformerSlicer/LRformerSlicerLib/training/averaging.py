@@ -33,7 +33,7 @@ def average_models(first: Path, second: Path, share: float, out: Path) -> None:
     """
     if not 0.0 < share < 1.0:
         raise UserError(f"The share of the first model is {share:g}: give one above 0 and below 1.")
-    if Path(out).resolve() in (Path(first).resolve(), Path(second).resolve()):
+    if out.resolve() in (first.resolve(), second.resolve()):
         raise UserError(f"{out} is one of the models to average: give another file to write.")
     one, other = load_checkpoint(first), load_checkpoint(second)
     if (one.task, one.network.architecture) != (other.task, other.network.architecture):
@@ -45,7 +45,7 @@ def average_models(first: Path, second: Path, share: float, out: Path) -> None:
     card = {name: value for name, value in one.card.items() if name not in OF_ITS_OWN_WEIGHTS}
     averaged = [{"sha256": one.sha256, "share": share}, {"sha256": other.sha256, "share": round(1.0 - share, 6)}]
     try:
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
         save_checkpoint(out, network, {**card, "averaged": averaged})
     except (OSError, SafetensorError) as error:
         raise UserError(f"{out} cannot be written: choose another file or folder.") from error

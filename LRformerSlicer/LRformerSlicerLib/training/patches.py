@@ -115,6 +115,7 @@ class PatchSampler:
 
 def _of_another_texture(noise: np.ndarray, augmentation: Augmentation, random: np.random.Generator) -> np.ndarray:
     """(H, W) float32 noise as the augmentation varies it."""
+    # Without a share nothing is drawn, so that trainings without it see the patches that they always saw.
     if augmentation.foreign_texture_share and random.random() < augmentation.foreign_texture_share:
         return of_a_foreign_spectrum(noise, random)
     return of_another_grain(noise, augmentation.texture_blur_pixels, augmentation.texture_sharpening, random)
