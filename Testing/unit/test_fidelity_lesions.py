@@ -175,7 +175,7 @@ def scans(tmp_path):
 
 @pytest.mark.parametrize("task,scale", [("ct-denoise", 1), ("mr-artifact", 1), ("mr-sr2", 2)])
 def test_a_network_that_does_nothing_keeps_every_lesion(scans, small_network, tmp_path, monkeypatch, task, scale):
-    monkeypatch.setitem(TASKS, task, replace(TASKS[task], removes_spikes=False))
+    monkeypatch.setitem(TASKS, task, replace(TASKS[task], mends_kspace=False))
     torch.set_num_threads(1)
     network = small_network(scale)
     torch.nn.init.zeros_(network.reconstruction.weight)

@@ -109,7 +109,7 @@ def untimed(result):
 
 
 def test_a_network_that_does_nothing_scores_as_the_input(mr_folder, small_network, tmp_path, monkeypatch):
-    monkeypatch.setitem(TASKS, "mr-artifact", replace(TASKS["mr-artifact"], removes_spikes=False))
+    monkeypatch.setitem(TASKS, "mr-artifact", replace(TASKS["mr-artifact"], mends_kspace=False))
     model = untrained(small_network, tmp_path / "nothing.safetensors", "mr-artifact", 1)
     options = RestorationOptions(task="mr-artifact", model=model, prior="none", device="cpu")
     result = evaluate_mr(mr_folder, options)

@@ -81,7 +81,7 @@ def jobs_of(scans, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pairs(jobs_of):
-    return load_pairs([job.file for job in jobs_of("ct-denoise")])
+    return load_pairs([job.file for job in jobs_of("ct-denoise")], training_task("ct-denoise"))
 
 
 def trainer(pairs, state, steps=12, task="ct-denoise", **changes):
@@ -122,7 +122,7 @@ def test_a_spectrum_term_joins_the_loss_and_not_the_reported_error(pairs, tmp_pa
 def test_mr_pairs_are_normalised_as_the_engine_does_and_aligned(jobs_of, name):
     """The degraded slice spans 0 to 1, the clean one has scale times its pixels and shows the same place."""
     task = training_task(name)
-    training, validation = load_pairs([job.file for job in jobs_of(name)])
+    training, validation = load_pairs([job.file for job in jobs_of(name)], training_task(name))
     assert len(training) == 2 and len(validation) == 1, "two thick slices; two thin ones averaged"
     for pair in training + validation:
         rows, columns = pair.body.shape
@@ -172,7 +172,7 @@ def test_packed_training_equals_unpacked_training_bit_for_bit(jobs_of, tmp_path,
     assert [job.file.name for job in opened] == [job.file.name for job in jobs]
     ways = []
     for way, files in enumerate((fill_pair_cache(jobs, 1), fill_pair_cache(opened, 1))):
-        ways.append(trainer(load_pairs(files), tmp_path / f"{way}.state", steps=4, task=name))
+        ways.append(trainer(load_pairs(files, training_task(name)), tmp_path / f"{way}.state", steps=4, task=name))
         ways[-1].run()
     folder, packed = (way.network.state_dict() for way in ways)
     for tensor in folder:
@@ -196,7 +196,7 @@ def test_a_pack_of_something_else_is_refused(jobs_of, tmp_path):
 def test_patches_keep_both_grids_aligned(jobs_of, name):
     """Also where patches are larger than the slices, which are then mirrored."""
     task = training_task(name)
-    training, _ = load_pairs([job.file for job in jobs_of(name)])
+    training, _ = load_pairs([job.file for job in jobs_of(name)], training_task(name))
     size = 24 if task.scale > 1 else 96
     degraded, clean, prior = PatchSampler(task, training, size, 6, 0.0, seed=1).batch(0)
     assert degraded.shape == (6, 1, size, size) and prior.shape == (6, 2, size, size)
@@ -223,7 +223,7 @@ def test_blank_priors_come_at_the_stated_rate(pairs):
 
 @pytest.mark.parametrize("name", ["ct-denoise", "mr-sr2"])
 def test_resuming_is_exact_to_the_bit(jobs_of, tmp_path, name):
-    pairs = load_pairs([job.file for job in jobs_of(name)])
+    pairs = load_pairs([job.file for job in jobs_of(name)], training_task(name))
     straight = trainer(pairs, tmp_path / "straight.state", task=name)
     assert straight.run()
     interrupted = trainer(pairs, tmp_path / "interrupted.state", task=name)

@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     if share.is_first:
         fill_pair_cache(jobs, arguments.processes)
     share.wait()
-    training, validation = load_pairs(sorted(job.file for job in jobs))
+    training, validation = load_pairs(sorted(job.file for job in jobs), task)
     if not training:
         raise UserError(f"All scans in {arguments.data} are of validation patients: add others to train on.")
     options = TrainingOptions(

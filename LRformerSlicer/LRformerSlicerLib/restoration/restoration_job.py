@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -12,13 +12,13 @@ from ..errors import UserError
 from .allowed_change import allowed_change
 from .expected_error import error_model_of, expected_error_of, no_expected_error
 from .intensity import to_voxel_type, value_limits
+from .kspace.correction import Correction, corrections_in_words, without_kspace_artifacts
 from .metrics import noise_sd
 from .models import ModelStore, shipped_model
 from .prior_job import Clock, PriorJob
 from .result import RestorationResult
 from .self_ensemble import restored_by_ensemble
 from .slicing import neighbour_stack
-from .spike_removal import without_spikes
 from .super_resolution import check_memory, interpolate_slice
 from .tasks import choose_task
 from .tiling import TiledNetwork
@@ -68,16 +68,15 @@ class RestorationJob(PriorJob):
         self._first = indices.start
         self._noise_at = set(np.linspace(indices.start, indices.stop - 1, NOISE_SLICES).astype(int).tolist())
         self._noise: list[tuple[float, float]] = []
-        self.spikes: dict[int, int] = {}
+        self.corrections: dict[int, Correction] = {}
         self.restored = np.empty(self._array_shape(indices, self.task.scale), dtype=self.volume.dtype)
         self.expected: np.ndarray | None = None
         if self.options.expected_error and self.error_model is not None:
             self.seconds["expected_error"] = 0.0
             self.expected = np.zeros(self.restored.shape, dtype=EXPECTED_ERROR_TYPE)
         consistency, discrepancy = self._make_maps(indices)
-        struck = sum(count > 0 for count in self.spikes.values())
-        if struck:
-            self.warn(f"Stripes from spikes in k-space were taken out of {struck} of {len(indices)} slices.")
+        for sentence in corrections_in_words(self.corrections.values(), len(indices)):
+            self.warn(sentence)
         return RestorationResult(
             self.volume,
             self._report(indices),
@@ -164,9 +163,10 @@ class RestorationJob(PriorJob):
 
     def _network_input(self, index: int) -> np.ndarray:
         stack = [fill_non_finite(one)[0] for one in neighbour_stack(self.volume.slices, index, self.context)]
-        if self.task.removes_spikes:
-            stack, counts = zip(*map(without_spikes, stack), strict=True)
-            self.spikes[index] = counts[self.context]
+        if self.task.mends_kspace:
+            corrections = [without_kspace_artifacts(one) for one in stack]
+            self.corrections[index] = replace(corrections[self.context], pixels=None)
+            stack = [correction.pixels for correction in corrections]
         return np.stack([self.intensity.normalise(one) for one in stack])
 
     def _write_same_grid(
@@ -251,6 +251,8 @@ class RestorationJob(PriorJob):
             "self_ensemble": self.options.self_ensemble,
             "kept_slow_part": asdict(self.task.slow_part) if self.task.slow_part else None,
             "weak_change": self.task.weak_change,
-            "spikes_removed": sum(self.spikes.values()),
+            "spikes_removed": sum(one.spikes for one in self.corrections.values()),
+            "slices_without_ghosts": sum(one.ghosts for one in self.corrections.values()),
+            "lines_filled": sum(one.missing_lines for one in self.corrections.values()),
             "noise_sd": {"before": sd[0], "after": sd[1]},
         }

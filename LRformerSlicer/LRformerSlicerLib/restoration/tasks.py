@@ -22,7 +22,7 @@ class Task:
     `slow_part`: what of a slice's low frequencies stays as it is, its `noise_sd` in `unit`; None where they, too, are
     to be restored.
     `weak_change`: where what would change has no more than this RMS, in `unit`, half of it or less is done.
-    `removes_spikes`: whether single outstanding samples of k-space are taken out before the network sees a slice.
+    `mends_kspace`: whether spikes, ghosts and missing lines of k-space are undone before the network sees a slice.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Task:
     unit: str
     slow_part: SlowPart | None = None
     weak_change: float = 0.0
-    removes_spikes: bool = False
+    mends_kspace: bool = False
 
 
 TASKS = {
@@ -42,7 +42,7 @@ TASKS = {
         Task("ct-denoise", "CT", 1, CT_SOFT_TISSUE_WINDOW_HU, "HU", SlowPart(blur_mm=2.0, noise_sd=80.0)),
         Task("mr-sr2", "MR", 2, (0.0, 1.0), "of the foreground's range"),
         Task("mr-sr4", "MR", 4, (0.0, 1.0), "of the foreground's range"),
-        Task("mr-artifact", "MR", 1, (0.0, 1.0), "of the foreground's range", weak_change=0.008, removes_spikes=True),
+        Task("mr-artifact", "MR", 1, (0.0, 1.0), "of the foreground's range", weak_change=0.008, mends_kspace=True),
     )
 }
 

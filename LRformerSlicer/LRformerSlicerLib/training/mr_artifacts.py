@@ -9,6 +9,7 @@ import numpy as np
 
 from ..degradation.mr import bias_field, ghosting, mixture, motion, spikes, undersampling
 from ..restoration.intensity import Intensity
+from ..restoration.kspace.correction import without_kspace_artifacts
 from ..restoration.tasks import TASKS
 from .clean_slices import CleanSlice, mr_slices
 from .mr_intensities import STORED_MR_INTENSITY, intensity_of_slices
@@ -22,10 +23,14 @@ class ArtifactTask(TrainingTask):
     stored = STORED_MR_INTENSITY
     loss_unit = ("percent", 100.0)
     # Weaker artifacts down to none: what is nearly clean must hardly be changed.
-    augmentation = Augmentation(quarter_turns=True, residual_range=(0.0, 1.2))
+    # Noise is what a network can take away best, and the only artifact that is new for every patch at no cost.
+    augmentation = Augmentation(
+        quarter_turns=True, residual_range=(0.0, 1.2), fresh_noise_share=0.6, fresh_noise_range=(0.0, 0.05)
+    )
     architecture = PYRAMID
     # One patch of 256 pixels a step, a whole slice, learned next to nothing: a step needs several artifacts.
     patch_size, batch_size = 128, 4
+    shares_prior = True
     intended_use = "Research only, not for diagnosis. MR magnitude images with noise, motion and other artifacts."
     limits = (
         "Trained on artifacts simulated from magnitude images of one coil; parallel imaging makes others.",
@@ -47,6 +52,10 @@ class ArtifactTask(TrainingTask):
             degraded = [drawn.apply(one, seed + 1 + place) for place, one in enumerate(companions)]
             intensity = intensity_of_slices(degraded)
         return DegradedSlice(pixels, drawn.apply(pixels, seed), intensity, drawn.as_dict())
+
+    def mended(self, degraded: np.ndarray) -> np.ndarray:
+        """Without spikes, ghosts and missing lines, as far as the engine finds them in k-space."""
+        return without_kspace_artifacts(degraded).pixels
 
     def degradation_card(self) -> dict:
         """Each artifact's share and strength."""
@@ -79,5 +88,10 @@ class ArtifactTask(TrainingTask):
                 "centre_share_range": list(undersampling.CENTRE_SHARE_RANGE),
             },
             "noise": {"share": mixture.NOISE_SHARE, "share_of_bright_tissue": list(mixture.NOISE_SHARE_RANGE)},
+            "undone_before_the_network": "spikes, ghosts and missing lines, as far as they are found in k-space",
             "artifact_scaled_by": list(self.augmentation.residual_range),
+            "further_noise": {
+                "share": self.augmentation.fresh_noise_share,
+                "share_of_the_foregrounds_range": list(self.augmentation.fresh_noise_range),
+            },
         }

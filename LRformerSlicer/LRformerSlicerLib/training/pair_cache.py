@@ -31,6 +31,7 @@ class PairJob:
         realisation: 0, 1, ...
         file: to write.
         intensity, prior: where they are known already, as in a packed training; the prior is (2, H, W) uint8.
+        prior_file: of the pair whose prior serves for this one, too; None where it has its own.
     """
 
     task: TrainingTask
@@ -39,6 +40,14 @@ class PairJob:
     file: Path
     intensity: Intensity | None = None
     prior: np.ndarray | None = None
+    prior_file: Path | None = None
+
+    def known_prior(self) -> np.ndarray | None:
+        """(2, H, W) uint8, where it needs not be made."""
+        if self.prior is None and self.prior_file is not None:
+            with np.load(self.prior_file) as first:
+                return first["prior"]
+        return self.prior
 
 
 def prior_of_slice(
@@ -73,12 +82,14 @@ def make_pair(job: PairJob) -> None:
     task, clean = job.task, job.clean
     made = task.degrade(clean, job.realisation, job.intensity)
     body = body_mask(made.degraded, task.task.modality)
-    prior = job.prior if job.prior is not None else prior_of_slice(made.degraded, body, made.intensity)
+    prior = job.known_prior()
+    if prior is None:
+        prior = prior_of_slice(made.degraded, body, made.intensity)
     partial = job.file.with_suffix(".partial.npz")
     np.savez(
         partial,
         clean=task.store(made.clean, made.intensity),
-        degraded=task.store(made.degraded, made.intensity),
+        degraded=task.store(task.mended(made.degraded), made.intensity),
         prior=prior,
         body=body,
         intensity=np.array([made.intensity.zero, made.intensity.unit]),
@@ -94,8 +105,15 @@ def folder_jobs(task: TrainingTask, folder: Path, cache: Path, realisations: int
     Raises:
         UserError: the folder holds no scan for the task.
     """
+    cache = Path(cache)
     return [
-        PairJob(task, clean, realisation, Path(cache) / pair_file_name(clean.name, realisation))
+        PairJob(
+            task,
+            clean,
+            realisation,
+            cache / pair_file_name(clean.name, realisation),
+            prior_file=cache / pair_file_name(clean.name, 0) if realisation and task.shares_prior else None,
+        )
         for clean in task.clean_slices(folder)
         for realisation in range(1 if clean.validation else realisations)
     ]
@@ -119,8 +137,14 @@ def fill_pair_cache(jobs: list[PairJob], processes: int) -> list[Path]:
         cache = missing[0].file.parent
         cache.mkdir(parents=True, exist_ok=True)
         logging.info("making %d of %d training pairs in %s", len(missing), len(jobs), cache)
+        first, further = (
+            [job for job in missing if (job.prior_file is not None) is is_further] for is_further in (False, True)
+        )
         with multiprocessing.get_context("spawn").Pool(min(processes, len(missing))) as pool:
-            for done, _ in enumerate(pool.imap_unordered(make_pair, missing), start=1):
-                if done % 20 == 0:
-                    logging.info("%d of %d pairs made", done, len(missing))
+            done = 0
+            for jobs_at_once in (first, further):
+                for _ in pool.imap_unordered(make_pair, jobs_at_once):
+                    done += 1
+                    if done % 20 == 0:
+                        logging.info("%d of %d pairs made", done, len(missing))
     return sorted(job.file for job in jobs)

@@ -24,6 +24,7 @@ class Pair:
         degraded: (H, W) likewise.
         prior: (2, H, W) uint8, consistency and discrepancy in steps of 1/255.
         body: (H, W) bool, of the degraded slice.
+        dark: the stored number that stands for no signal in a magnitude image.
     """
 
     name: str
@@ -31,14 +32,17 @@ class Pair:
     degraded: np.ndarray
     prior: np.ndarray
     body: np.ndarray
+    dark: float = 0.0
 
 
-def load_pairs(files: list[Path]) -> tuple[list[Pair], list[Pair]]:
+def load_pairs(files: list[Path], task: TrainingTask) -> tuple[list[Pair], list[Pair]]:
     """Training and validation pairs of a cache, held in memory as the small integers they are stored as."""
     training, validation = [], []
     for file in files:
         with np.load(file) as stored:
-            pair = Pair(file.stem, stored["clean"], stored["degraded"], stored["prior"], stored["body"])
+            zero, unit = stored["intensity"]
+            dark = float(task.stored.restore(-zero / unit))
+            pair = Pair(file.stem, stored["clean"], stored["degraded"], stored["prior"], stored["body"], dark)
             (validation if bool(stored["validation"]) else training).append(pair)
     return training, validation
 
@@ -83,6 +87,9 @@ class PatchSampler:
                 difference = _of_another_texture(difference, augmentation, random)
             stretched = cut.clean + difference * share
             cut = replace(cut, degraded=stretched)
+        if augmentation.fresh_noise_share and random.random() < augmentation.fresh_noise_share:
+            deviation = random.uniform(*augmentation.fresh_noise_range) * self._task.stored.unit
+            cut = replace(cut, degraded=_with_noise(cut.degraded - cut.dark, deviation, random) + cut.dark)
         if augmentation.lesions and random.random() < augmentation.lesions.share:
             added = lesion_map(cut.body, augmentation.lesions, random)
             cut = replace(cut, clean=cut.clean + added, degraded=cut.degraded + added)
@@ -108,9 +115,19 @@ class PatchSampler:
             spans.append((first, first + size))
         coarse = tuple(slice(*span) for span in spans)
         fine = tuple(slice(scale * first, scale * last) for first, last in spans)
-        return Pair(
-            pair.name, pair.clean[fine], pair.degraded[coarse], pair.prior[(slice(None), *coarse)], pair.body[coarse]
+        return replace(
+            pair,
+            clean=pair.clean[fine],
+            degraded=pair.degraded[coarse],
+            prior=pair.prior[(slice(None), *coarse)],
+            body=pair.body[coarse],
         )
+
+
+def _with_noise(magnitude: np.ndarray, deviation: float, random: np.random.Generator) -> np.ndarray:
+    """A magnitude patch (H, W) with further noise of this SD in each channel, float32."""
+    real, imaginary = random.standard_normal((2, *magnitude.shape), dtype=np.float32) * np.float32(deviation)
+    return np.hypot(magnitude.astype(np.float32) + real, imaginary)
 
 
 def _of_another_texture(noise: np.ndarray, augmentation: Augmentation, random: np.random.Generator) -> np.ndarray:
@@ -125,10 +142,10 @@ def _mirrored(pair: Pair, missing: list[int], scale: int) -> Pair:
     """The pair extended at the bottom and right; mirroring at pixel faces keeps both grids aligned."""
     coarse = [(0, pixels) for pixels in missing]
     fine = [(0, scale * pixels) for pixels in missing]
-    return Pair(
-        pair.name,
-        np.pad(pair.clean, fine, mode="symmetric"),
-        np.pad(pair.degraded, coarse, mode="symmetric"),
-        np.pad(pair.prior, [(0, 0), *coarse], mode="symmetric"),
-        np.pad(pair.body, coarse, mode="symmetric"),
+    return replace(
+        pair,
+        clean=np.pad(pair.clean, fine, mode="symmetric"),
+        degraded=np.pad(pair.degraded, coarse, mode="symmetric"),
+        prior=np.pad(pair.prior, [(0, 0), *coarse], mode="symmetric"),
+        body=np.pad(pair.body, coarse, mode="symmetric"),
     )

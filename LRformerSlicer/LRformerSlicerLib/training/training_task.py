@@ -48,6 +48,8 @@ class Augmentation:
         texture_blur_pixels: every other difference is blurred by a Gaussian of an SD from 0 to this, its own SD kept.
         texture_sharpening: the others get 0 to this many times their own fine grain on top, likewise.
         foreign_texture_share: this share of the differences gets a spectrum drawn at random instead.
+        fresh_noise_share: this share of the patches gets further noise, as a magnitude image has it.
+        fresh_noise_range: of its SD, in network numbers.
         lesions: put into the degraded and the clean patch alike; None for none, and where that would not be what a
             scanner makes of a lesion.
     """
@@ -57,6 +59,8 @@ class Augmentation:
     texture_blur_pixels: float = 0.0
     texture_sharpening: float = 0.0
     foreign_texture_share: float = 0.0
+    fresh_noise_share: float = 0.0
+    fresh_noise_range: tuple[float, float] = (0.0, 0.0)
     lesions: LesionKind | None = None
 
     @property
@@ -81,6 +85,8 @@ class TrainingTask(ABC):
         augmentation: of the patches.
         architecture: of the network, where the caller does not choose another.
         patch_size, batch_size: input pixels and patches a step, likewise.
+        shares_prior: whether the prior of a slice's first realisation serves for the others, whose degradation changes
+            it little; it takes longer to make than all the rest of a pair.
         intended_use, limits: for the model card.
     """
 
@@ -91,6 +97,7 @@ class TrainingTask(ABC):
     architecture: LRformerArchitecture
     patch_size: int
     batch_size: int
+    shares_prior: bool = False
     intended_use: str
     limits: tuple[str, ...]
 
@@ -117,6 +124,10 @@ class TrainingTask(ABC):
             realisation: 0, 1, ...
             intensity: where it is known already, as in a packed training; else it is found.
         """
+
+    def mended(self, degraded: np.ndarray) -> np.ndarray:
+        """A degraded slice as the engine hands it to the network, (H, W) in the scan's units."""
+        return degraded
 
     @abstractmethod
     def degradation_card(self) -> dict:

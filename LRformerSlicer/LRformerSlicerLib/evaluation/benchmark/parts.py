@@ -169,7 +169,7 @@ def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
 
         task = DoseTask()
         pairs = options.work / "pairs-ct-denoise"
-        training, _ = load_pairs(fill_pair_cache(folder_jobs(task, options.data / "train", pairs, 1), 2))
+        training, _ = load_pairs(fill_pair_cache(folder_jobs(task, options.data / "train", pairs, 1), 2), task)
         slices = same_budget.judged_slices(options.data)
         make_rows = same_budget.ablation_rows if kind == "ablations" else same_budget.network_rows
         rows = make_rows(task.architecture)

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 NEIGHBOURHOOD_SAMPLES = 4  # each way
 LEAST_OVER_NEIGHBOURS = 10.0  # medians; clean slices of the training scans reach 7.3
+LEAST_OVER_AXIS = 3.0  # of a sample on an axis of k-space, over its neighbours there
 LEAST_STRIPE_SHARE = 0.003  # height of the stripes over the slice's bright tissue
 SMALLEST_RADIUS_SHARE = 0.06  # of the way to the edge of k-space: nearer, anatomy itself stands out
 BRIGHT_PERCENTILE = 99.0
@@ -56,6 +57,10 @@ def _outstanding(image: np.ndarray, bright: float) -> tuple[int, int] | None:
     ]
     heights = magnitude[tuple(suspects.T)]
     standing_out = heights > LEAST_OVER_NEIGHBOURS * np.median(neighbours.reshape(len(suspects), -1), axis=1)
+    # Tissue that the slice's border cuts off makes a cross of high samples: each stands out of all but the others.
+    middle = NEIGHBOURHOOD_SAMPLES
+    for axis, along in ((0, neighbours[:, middle]), (1, neighbours[:, :, middle])):
+        standing_out &= (suspects[:, axis] != 0) | (heights > LEAST_OVER_AXIS * np.median(along, axis=1))
     if not standing_out.any():
         return None
     row, column = suspects[np.argmax(np.where(standing_out, heights, 0.0))]

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from LRformerSlicerLib.degradation.mr.spikes import Spike, with_spikes
 from LRformerSlicerLib.restoration.engine import RestorationOptions, Restorer
-from LRformerSlicerLib.restoration.spike_removal import without_spikes
+from LRformerSlicerLib.restoration.kspace.spikes import without_spikes
 
 
 def head(seed: int = 0) -> np.ndarray:
