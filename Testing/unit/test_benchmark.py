@@ -25,6 +25,7 @@ from LRformerSlicerLib.evaluation.benchmark.same_budget import (
     judge,
     train_and_judge,
 )
+from LRformerSlicerLib.evaluation.benchmark.targets import TARGETS, target_lines
 from LRformerSlicerLib.evaluation.classical_denoisers import (
     bias_field_correction,
     gradient_anisotropic_diffusion,
@@ -238,6 +239,7 @@ def test_the_document_holds_what_was_measured_and_says_what_was_not(tmp_path):
     answers = {
         "input": Answer("", [one.degraded for one in slices]),
         "Median": Answer("radius 1 px", [one.degraded * 0.9 + one.reference * 0.1 for one in slices], 0.2),
+        "BM3D, white, true SD": Answer("2 SD", [one.degraded for one in slices], 9.0),
         OURS: Answer("prior none", [(one.degraded + one.reference) / 2 for one in slices], 1.5),
     }
     folder = tmp_path / "benchmark"
@@ -257,6 +259,11 @@ def test_the_document_holds_what_was_measured_and_says_what_was_not(tmp_path):
     text = (tmp_path / "BENCHMARK.md").read_text()
     assert text.count("Not measured yet") == len(PARTS) - 1
     gain = result["methods"]["Median"]["lrformer_gain_db"]
+    aims = [line for line in text.splitlines() if line.endswith("| ct-25 |")]
+    reached = "yes" if gain >= 1.5 else "**no**"
+    assert len(aims) == 3 and f"{gain:+.2f} dB" in aims[0] and f"(Median) | {reached} |" in aims[0]
+    assert "1.5 s, BM3D 9.0 s | yes |" in aims[2]
+    assert text.count("| not measured | - |") == len(TARGETS) - len(aims)
     assert f"{gain:+.2f} [" in text and "| **LRformer** |" in text and "61 s, cpu" in text
     worst = np.argmin(result["methods"][OURS]["per_slice_psnr_db"])
     assert f"worst slice: slice-{worst}" in text
@@ -282,3 +289,12 @@ def test_parts_without_scans_are_left_out_with_a_reason_and_unknown_ones_refused
     assert (tmp_path / "BENCHMARK.md").exists()
     with pytest.raises(UserError, match="no part ct-99"):
         run_parts(["ct-99"], options, tmp_path)
+
+
+@pytest.mark.parametrize(("psnr", "reached"), [(25.5, "yes"), (24.9, "**no**")])
+def test_what_was_aimed_at_is_told_from_the_figures(psnr, reached):
+    """Another seed of the same network is no other network."""
+    found = {"LRformer": psnr, "LRformer, another seed": 26.0, "DnCNN": 25.0, "NAFNet": 24.0}
+    rows = [{"name": name, "psnr_db": value} for name, value in found.items()]
+    line = next(line for line in target_lines({"networks": {"rows": rows}}) if line.endswith("| networks |"))
+    assert f"| {psnr:.2f} dB, DnCNN 25.00 dB | {reached} |" in line

@@ -3,18 +3,11 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from scipy.ndimage import gaussian_filter
 
 from LRformerSlicerLib.degradation.mr.spikes import Spike, with_spikes
 from LRformerSlicerLib.restoration.engine import RestorationOptions, Restorer
 from LRformerSlicerLib.restoration.kspace.spikes import without_spikes
-
-
-def head(seed: int = 0) -> np.ndarray:
-    y, x = np.mgrid[-1:1:160j, -1:1:144j]
-    random = np.random.default_rng(seed)
-    tissue = 500 + 150 * gaussian_filter(random.normal(0, 1, y.shape), 3) / 0.09
-    return np.where((x / 0.7) ** 2 + (y / 0.85) ** 2 < 1, tissue, 0.0) + np.abs(random.normal(0, 4, y.shape))
+from unit.kspace_phantom import head
 
 
 def struck(clean: np.ndarray, *spikes: Spike) -> np.ndarray:
@@ -42,7 +35,7 @@ def test_several_spikes_at_once():
     assert np.abs(restored - clean)[clean > 200].mean() < 0.25 * np.abs(striped - clean)[clean > 200].mean()
 
 
-@pytest.mark.parametrize("name", ["as it is", "noisy", "zero-filled", "empty", "even"])
+@pytest.mark.parametrize("name", ["as it is", "noisy", "zero-filled", "cut off by the border", "empty", "even"])
 def test_slices_without_spikes_keep_every_bit(name):
     clean = head(1)
     if name == "noisy":
@@ -51,6 +44,8 @@ def test_slices_without_spikes_keep_every_bit(name):
         spectrum = np.fft.fftshift(np.fft.fft2(clean))
         filled = np.pad(spectrum, [(80, 80), (72, 72)])
         clean = np.rint(np.abs(np.fft.ifft2(np.fft.ifftshift(filled))) * 4)
+    if name == "cut off by the border":
+        clean = head(1, cut=True)
     if name in ("empty", "even"):
         clean = np.full((64, 64), 0.0 if name == "empty" else 300.0)
     same, count = without_spikes(clean)

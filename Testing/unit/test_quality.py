@@ -11,7 +11,7 @@ import torch
 from LRformerSlicerLib.degradation.mr import truncate_kspace
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.evaluation.interpolators import interpolators
-from LRformerSlicerLib.evaluation.mr_quality import evaluate_mr, load_scans
+from LRformerSlicerLib.evaluation.mr_quality import KSPACE_ALONE, evaluate_mr, load_scans
 from LRformerSlicerLib.evaluation.quality import (
     IDENTICAL_DB,
     OURS,
@@ -115,10 +115,12 @@ def test_a_network_that_does_nothing_scores_as_the_input(mr_folder, small_networ
     result = evaluate_mr(mr_folder, options)
     assert len(result["slices"]) == 8 and len(set(result["slices"])) == 8, "four slices under two mixtures"
     methods = result["methods"]
-    assert methods.keys() == {"input", "Gaussian", "Median", "CurvatureAnisotropicDiffusion", OURS}
+    assert methods.keys() == {"input", "Gaussian", "Median", "CurvatureAnisotropicDiffusion", KSPACE_ALONE, OURS}
     assert methods[OURS]["per_slice_psnr_db"] == pytest.approx(methods["input"]["per_slice_psnr_db"], abs=0.02)
     assert 10.0 < methods["input"]["psnr_db"] < 45.0
     assert result["clean_input"]["worst_psnr_db"] > 90.0
+    for found in result["found_in_kspace"].values():
+        assert 0 <= found["found"] <= found["slices"] <= 8 and 0 <= found["false"] <= 8 - found["slices"]
     assert untimed(evaluate_mr(mr_folder, options)) == untimed(result), "fixed seeds"
 
 

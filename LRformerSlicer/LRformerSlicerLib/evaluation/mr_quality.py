@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..degradation.mr.mixture import random_mixture
+from ..degradation.mr.mixture import ArtifactMixture, random_mixture
 from ..degradation.mr.resolution import NOISE_SHARE, truncate_kspace
 from ..errors import UserError
 from ..prior.foreground import body_mask
 from ..restoration.engine import RestorationOptions, Restorer
 from ..restoration.intensity import Intensity, mr_intensity
+from ..restoration.kspace.correction import Correction, without_kspace_artifacts
 from ..restoration.tasks import Task, task_named
 from ..restoration.volume import check_volume
 from ..restoration.volume_io import read_volume
@@ -53,6 +54,7 @@ TRAIN_SCANS = ("mr_flair_fernando", "mr_t1_fnndsc", "mr_t1_studyforrest", "mr_t1
 SLICES_A_SCAN = {"test": 4, "train": 1}
 MIXTURES_A_SCAN = {"test": 2, "train": 3}
 MIDDLE_SHARE = 0.6  # of a volume: slices are taken from there, where there is something to see
+KSPACE_ALONE = "undone in k-space, without the network"
 THICKNESS_MM = 50.0  # between slices of the small volumes, so that they are taken for what they are
 
 
@@ -79,11 +81,15 @@ class ReferenceScan:
 
 @dataclass(frozen=True)
 class DegradedScan:
-    """A small volume of degraded slices, (N, rows, columns) float32 in the scan's units, and its reference."""
+    """A small volume of degraded slices, (N, rows, columns) float32 in the scan's units, and its reference.
+
+    ``mixture`` is what degraded it, where that were artifacts.
+    """
 
     reference: ReferenceScan
     volume: np.ndarray
     label: str
+    mixture: ArtifactMixture | None = None
 
     def judged(self) -> list[JudgedSlice]:
         """Its slices, normalised by the reference's foreground."""
@@ -131,7 +137,7 @@ def degrade_scan(scan: ReferenceScan, task: Task, seed: int, mixtures: int) -> l
         random = np.random.default_rng((seed, number))
         mixture = random_mixture(scan.slices.shape[1:], random, may_be_clean=False)
         slices = [mixture.apply(one, seed * 1000 + number * 100 + place) for place, one in enumerate(scan.slices)]
-        degraded.append(DegradedScan(scan, np.stack(slices), f", mixture {number}"))
+        degraded.append(DegradedScan(scan, np.stack(slices), f", mixture {number}", mixture))
     return degraded
 
 
@@ -157,7 +163,8 @@ def evaluate_mr(
 
     Returns:
         {"degradation", "window", "unit", "slices", "methods": see :func:`.quality.compare`}; for mr-artifact also
-        "clean_input": how near the model leaves clean slices to themselves.
+        "clean_input": how near the model leaves clean slices to themselves, and "found_in_kspace": of each artifact
+        that is looked for there, the slices that have it, in how many of these and of the others it was found.
     """
     task = task_named(options.task)
     window, restorer = task.metrics_window, Restorer()
@@ -168,9 +175,21 @@ def evaluate_mr(
         degradation = f"{task.scale} times fewer k-space samples along both axes, {100 * NOISE_SHARE:g} % noise"
     else:
         train = [one for scan in _degraded(Path(data) / "train", TRAIN_SCANS, task, "train") for one in scan.judged()]
+        started = time.perf_counter()
+        corrections = [[without_kspace_artifacts(one) for one in scan.volume] for scan in degraded]
+        correction_seconds = (time.perf_counter() - started) / len(test)
         answers = {
             "input": Answer("", [one.degraded for one in test]),
             **answers_of(best_settings(candidates(), train, window), test),
+            KSPACE_ALONE: Answer(
+                "",
+                [
+                    scan.reference.intensity.normalise(one.pixels)
+                    for scan, corrected in zip(degraded, corrections, strict=True)
+                    for one in corrected
+                ],
+                correction_seconds,
+            ),
         }
         degradation = "random mixtures of artifacts"
     started = time.perf_counter()
@@ -188,6 +207,7 @@ def evaluate_mr(
     if task.scale == 1:
         clean = [DegradedScan(scan, scan.slices, "") for scan in _unique_references(degraded)]
         result["clean_input"] = _clean_scores(restorer, clean, options, window)
+        result["found_in_kspace"] = _found_in_kspace(degraded, corrections)
     return result
 
 
@@ -202,6 +222,32 @@ def _degraded(folder: Path, names: tuple[str, ...], task: Task, part: str) -> li
 
 def _unique_references(degraded: list[DegradedScan]) -> list[ReferenceScan]:
     return list({scan.reference.name: scan.reference for scan in degraded}.values())
+
+
+def _found_in_kspace(degraded: list[DegradedScan], corrections: list[list[Correction]]) -> dict:
+    has = {
+        "spikes": lambda mixture: bool(mixture.spikes),
+        "ghosts": lambda mixture: mixture.pulsation is not None,
+        "missing lines": lambda mixture: mixture.measured is not None and not mixture.measured.all(),
+    }
+    found = {
+        "spikes": lambda one: one.spikes > 0,
+        "ghosts": lambda one: one.ghosts,
+        "missing lines": lambda one: one.missing_lines > 0,
+    }
+    table = {}
+    for kind, is_there in has.items():
+        answers = [
+            (is_there(scan.mixture), found[kind](one))
+            for scan, corrected in zip(degraded, corrections, strict=True)
+            for one in corrected
+        ]
+        table[kind] = {
+            "slices": sum(there for there, _ in answers),
+            "found": sum(there and seen for there, seen in answers),
+            "false": sum(seen and not there for there, seen in answers),
+        }
+    return table
 
 
 def _clean_scores(

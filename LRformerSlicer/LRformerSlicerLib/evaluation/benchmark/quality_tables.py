@@ -45,6 +45,14 @@ def quality_lines(result: dict, pictures: str) -> Iterator[str]:
             f"against themselves, the worst {clean['worst_psnr_db']:.2f} dB."
         )
         yield ""
+    if found := result.get("found_in_kspace"):
+        yield "Found in k-space, before the network, of so many slices with the artifact; in so many without it:"
+        yield ""
+        yield "| artifact | slices with it | found | found where it is not |"
+        yield "|---|---|---|---|"
+        for kind, row in found.items():
+            yield f"| {kind} | {row['slices']} | {row['found']} | {row['false']} |"
+        yield ""
     for name in result.get("pictures", ()):
         yield f"![{name.removesuffix('.png')}]({pictures}/{name})"
         yield ""

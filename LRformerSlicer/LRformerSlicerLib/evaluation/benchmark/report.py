@@ -15,6 +15,7 @@ from ...errors import UserError
 from ...restoration.models import choose_device, device_name
 from .model_cards import write_model_cards
 from .parts import PARTS, BenchmarkOptions
+from .targets import target_lines
 
 DOCUMENT, FIGURES = "BENCHMARK.md", "benchmark"
 MISSING = "Not measured yet: `lrformer benchmark quality --parts {} --data DATA`."
@@ -64,13 +65,16 @@ def write_document(docs: Path) -> None:
     A part without figures says how to get them.
     """
     folder, lines = Path(docs) / FIGURES, list(_preface())
+    files = {name: folder / f"{name}.json" for name in PARTS}
+    records = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()}
+    lines += ["", "## What was aimed at", ""]
+    lines += target_lines({name: record["result"] for name, record in records.items()})
     for name, part in PARTS.items():
         lines += ["", f"## {part.title}", ""]
-        file = folder / f"{name}.json"
-        if not file.exists():
+        if name not in records:
             lines.append(MISSING.format(name))
             continue
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = records[name]
         lines += part.lines(record["result"], FIGURES)
         lines.append(f"`--parts {name}`: {record['seconds']} s, {record['device']}, torch {record['torch']}.")
     text = "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"

@@ -29,7 +29,7 @@ LEAST_INSIDE, LEAST_OUTSIDE = 4.0, 8.0
 LEAST_INSIDE_ALONE = 20.0
 # A curve is taken to vary at least so much, inside in shares of the detail's energy; outside likewise.
 SMALLEST_SPREAD_INSIDE, SMALLEST_SPREAD_OUTSIDE = 0.003, 0.0005
-LARGEST_DEPTH = 0.5
+LARGEST_DEPTH, LARGEST_LIKENESS = 0.5, 0.6
 NOISE_CYCLES_PER_PIXEL = 0.42  # along both axes: so far out there is hardly anything but noise
 RAYLEIGH_VARIANCE = 2.0 - np.pi / 2.0  # of the noise of magnitudes in air, over that in tissue
 REFINEMENT_PIXELS = np.linspace(-0.2, 0.2, 9)
@@ -72,6 +72,8 @@ def find_ghosts(pixels: np.ndarray, body: np.ndarray, air_is_shown: bool = True)
     inside = own / max(own[0], 1e-12) / overlap
     lags = np.arange(len(inside)) / STEPS_A_PIXEL
     looked_at = (lags >= LEAST_SHIFT_SHARE * rows) & (lags <= MOST_SHIFT_SHARE * rows)
+    # What is as bright as the body itself is no ghost of it but its like.
+    possible = looked_at & (np.abs(inside) <= LARGEST_LIKENESS)
     heights = np.abs(_over_spread(inside, looked_at, SMALLEST_SPREAD_INSIDE))
     if air_is_shown:
         outside = _correlation(detail * ~body, detail * body)
@@ -82,7 +84,7 @@ def find_ghosts(pixels: np.ndarray, body: np.ndarray, air_is_shown: bool = True)
         heights = np.minimum(heights / LEAST_INSIDE, beside / LEAST_OUTSIDE)
     else:
         heights = heights / LEAST_INSIDE_ALONE
-    best = np.argmax(np.where(looked_at, heights, 0.0))
+    best = np.argmax(np.where(possible, heights, 0.0))
     depth = float(np.clip(inside[best], -LARGEST_DEPTH, LARGEST_DEPTH))
     return Ghosts(float(lags[best]), depth, float(heights[best]))
 
