@@ -21,7 +21,7 @@ class Task(enum.Enum):
             Task.CT_DENOISE: _("CT: remove low-dose noise"),
             Task.MR_SUPER_RESOLUTION_2: _("MR: double the in-plane resolution"),
             Task.MR_SUPER_RESOLUTION_4: _("MR: quadruple the in-plane resolution"),
-            Task.MR_ARTIFACT: _("MR: remove motion artifacts"),
+            Task.MR_ARTIFACT: _("MR: remove noise and artifacts"),
         }[self]
 
 

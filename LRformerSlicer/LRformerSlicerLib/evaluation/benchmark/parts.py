@@ -23,6 +23,7 @@ from ..classical_denoisers import (
     total_variation,
 )
 from ..ct_quality import evaluate_ct, load_liver, load_slices, restore_slice
+from ..fidelity.kspace_corrections import evaluate_kspace_corrections, kspace_correction_lines
 from ..fidelity.kspace_file import evaluate_kspace_file, kspace_file_lines
 from ..fidelity.left_alone import evaluate_left_alone, left_alone_lines
 from ..fidelity.lesions import evaluate_lesions, lesion_lines
@@ -156,6 +157,10 @@ def _real_noise(options: BenchmarkOptions, pictures: Path) -> dict:
     return evaluate_real_noise(options.data, pictures, RestorationOptions(device=options.device), peers)
 
 
+def _kspace_corrections(options: BenchmarkOptions, _: Path) -> dict:
+    return evaluate_kspace_corrections(options.data)
+
+
 def _raw_kspace(options: BenchmarkOptions, pictures: Path) -> dict:
     return evaluate_kspace_file(options.data, pictures, RestorationOptions(device=options.device))
 
@@ -223,6 +228,7 @@ PARTS = {
     "mr-sr2": Part("MR super-resolution x2", _mr("mr-sr2"), quality_lines),
     "mr-sr4": Part("MR super-resolution x4", _mr("mr-sr4"), quality_lines),
     "mr-artifact": Part("MR artifacts", _mr("mr-artifact"), quality_lines),
+    "kspace-corrections": Part("MR artifacts undone in k-space", _kspace_corrections, kspace_correction_lines),
     "lesions-ct-denoise": Part("Lesions in CT", _lesions("ct-denoise"), lesion_lines),
     "lesions-mr-sr2": Part("Lesions in MR super-resolution x2", _lesions("mr-sr2"), lesion_lines),
     "left-alone": Part("What is left alone in CT", _left_alone, left_alone_lines),
