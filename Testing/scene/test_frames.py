@@ -215,7 +215,7 @@ def test_each_frame_is_what_a_restoration_of_it_alone_gives(panel, cine, wait_fo
 
 
 def test_cancel_leaves_the_scene_as_it_was(panel, cine, wait_for, scene_state):
-    proxy, _sequence, _browser = cine(slices=150)
+    proxy, _sequence, _browser = cine(slices=60)
     panel.ui.inputSelector.setCurrentNode(proxy)
     panel.ui.everyFrameCheckBox.click()
     before = scene_state()

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 from ...prior.foreground import body_mask
-from .ghosts import Ghosts, find_ghosts, measured_ghosts, noise_variance, without_ghosts
+from .ghosts import Ghosts, find_ghosts, ghosts_in_air, measured_ghosts, noise_variance, without_ghosts
 from .missing_lines import LineLevels, explanations
 from .spikes import BRIGHT_PERCENTILE, without_spikes
 from .weighted_lines import misfit, unweighted, weighted
@@ -106,7 +106,7 @@ class _LineArtifacts:
         """The slice without them, (rows, columns)."""
         if self.levels is None:
             inside = without_ghosts(self.pixels, self.body, self.ghosts)
-            folded = weighted(inside * self.body, self.ghosts.weights(len(inside)) - 1.0)
+            folded = ghosts_in_air(self.pixels, inside, self.body, self.ghosts)
         else:
             weights = self.levels.weights
             if self.ghosts is not None:
@@ -114,15 +114,15 @@ class _LineArtifacts:
             smoothness = SMOOTHNESS + SMOOTHNESS_OF_NOISE * noise_variance(self.pixels, self.body) ** 0.5
             inside = unweighted(self.pixels, self.body, weights, smoothness, STEPS)
             folded = weighted(inside, weights) - inside
-        # In the air the magnitudes of what folded there and of what was there add as squares.
-        air = np.sqrt(np.maximum(self.pixels**2 - folded**2, 0.0))
-        return np.where(self.body, np.maximum(inside, 0.0), air)
+        return np.where(self.body, np.maximum(inside, 0.0), _magnitude_without(self.pixels, folded))
 
 
 def _line_artifacts(pixels: np.ndarray, body: np.ndarray) -> _LineArtifacts:
     body = binary_dilation(body, iterations=MARGIN_PIXELS)
     ghosts = find_ghosts(pixels, body)
     if ghosts.evidence >= LEAST_GHOST_EVIDENCE:
+        ghosts = measured_ghosts(pixels, body, ghosts)
+        body = _without_ghosts_of_it(pixels, body, ghosts)
         ghosts = measured_ghosts(pixels, body, ghosts)
         only_ghosts = _LineArtifacts(pixels, body, ghosts, None)
         return replace(only_ghosts, levels=_levels(only_ghosts.mend(), body))
@@ -134,6 +134,18 @@ def _line_artifacts(pixels: np.ndarray, body: np.ndarray) -> _LineArtifacts:
     ghosts = find_ghosts(filled, body, air_is_shown=False)
     found = ghosts.evidence >= LEAST_GHOST_EVIDENCE
     return _LineArtifacts(pixels, body, measured_ghosts(filled, body, ghosts) if found else None, levels)
+
+
+def _without_ghosts_of_it(pixels: np.ndarray, body: np.ndarray, ghosts: Ghosts) -> np.ndarray:
+    """A body that bright ghosts beside it had been taken for a part of."""
+    inside = without_ghosts(pixels, body, ghosts)
+    own = _magnitude_without(pixels, ghosts_in_air(pixels, inside, body, ghosts))
+    return body & binary_dilation(body_mask(own, "MR"), iterations=MARGIN_PIXELS)
+
+
+def _magnitude_without(pixels: np.ndarray, folded: np.ndarray) -> np.ndarray:
+    """In the air the magnitudes of what folded there and of what was there add as squares."""
+    return np.sqrt(np.maximum(pixels**2 - folded**2, 0.0))
 
 
 def _levels(pixels: np.ndarray, body: np.ndarray) -> LineLevels | None:

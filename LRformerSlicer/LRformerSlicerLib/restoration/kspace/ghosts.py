@@ -132,6 +132,17 @@ def without_ghosts(pixels: np.ndarray, body: np.ndarray, ghosts: Ghosts) -> np.n
     return image
 
 
+def ghosts_in_air(pixels: np.ndarray, image: np.ndarray, body: np.ndarray, ghosts: Ghosts) -> np.ndarray:
+    """What the copies of the body in ``image`` (rows, columns) amount to in the air around it.
+
+    There they are seen with all of their brightness, in the body only with what is in phase with it.
+    """
+    copies = np.maximum(weighted(image * body, _both_ways(len(image), ghosts.shift_pixels)), 0.0)
+    seen = ~body & (copies > 0.5 * np.max(copies, where=~body, initial=0.0))
+    share = float(np.median(pixels[seen] / copies[seen])) if seen.any() else 0.0
+    return max(share, 0.5 * abs(ghosts.depth)) * copies
+
+
 def _both_ways(rows: int, shift: float) -> np.ndarray:
     """Weights of the lines 0 to rows // 2 that shift an image both ways and add the two."""
     return 2.0 * np.cos(2.0 * np.pi * np.arange(rows // 2 + 1) * shift / rows)
