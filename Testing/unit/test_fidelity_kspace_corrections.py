@@ -29,7 +29,8 @@ def test_what_is_looked_for_gains_and_all_else_stays(data, monkeypatch):
     result = evaluate_kspace_corrections(data)
     rows = {row["name"]: row for row in result["artifacts"]}
     assert all(row["slices"] == 4 for row in rows.values())
-    assert rows["spikes"]["gain_db"] > 1.0
+    for name in ("spikes", "ghosts", "missing lines"):
+        assert rows[name]["gain_db"] > 1.0 and rows[name]["worse"] == 0
     for name in ("motion", "bias field", "noise"):
         assert rows[name]["gain_db"] == 0.0 and rows[name]["worse"] == 0
         assert rows[name]["before_db"] < 60.0

@@ -91,5 +91,12 @@ def test_the_engine_fills_them_in_and_says_so(checkpoints):
     image.SetSpacing((1.0, 1.0, 6.0))
     options = RestorationOptions(task="mr-artifact", model=checkpoints["mr-artifact"], prior="none", device="cpu")
     report = Restorer().restore(image, options).report
-    assert report["lines_filled"] > 20 and report["slices_without_ghosts"] == 0
+    assert report["lines_filled"] > 20 and report["slices_with_ghosts"] == 0
     assert any("not been measured" in line and "1 of 2 slices" in line for line in report["warnings"])
+
+
+def test_rows_that_are_all_alike_lack_nothing():
+    alike = np.zeros((103, 97), dtype=np.float32)
+    alike[:, 16:60] = 300.0
+    assert not explanations(alike)
+    np.testing.assert_array_equal(without_kspace_artifacts(alike).pixels, alike)

@@ -252,7 +252,7 @@ class RestorationJob(PriorJob):
             "kept_slow_part": asdict(self.task.slow_part) if self.task.slow_part else None,
             "weak_change": self.task.weak_change,
             "spikes_removed": sum(one.spikes for one in self.corrections.values()),
-            "slices_without_ghosts": sum(one.ghosts for one in self.corrections.values()),
+            "slices_with_ghosts": sum(one.ghosts for one in self.corrections.values()),
             "lines_filled": sum(one.missing_lines for one in self.corrections.values()),
             "noise_sd": {"before": sd[0], "after": sd[1]},
         }

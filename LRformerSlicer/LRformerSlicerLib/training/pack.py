@@ -18,7 +18,7 @@ from .clean_slices import CleanSlice
 from .pair_cache import PairJob, pair_file_name
 from .training_task import TrainingTask
 
-PACK_VERSION = 3  # raised whenever a task draws other degradations: packed intensities and priors are of those drawn
+PACK_VERSION = 3  # raised whenever pairs change: packed intensities and priors are of those
 LARGEST_PACK_MIB = 60
 _CONTENTS = "contents"
 

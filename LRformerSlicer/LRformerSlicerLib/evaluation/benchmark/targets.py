@@ -10,7 +10,7 @@ from .same_budget import OUR_ROW
 
 SHOWN_MAP = "expected error, no extra pass"
 CLINICALLY_SMALL_MM = 5.0
-BEST_LESION_PEER = "Total variation"  # of those in the part's table, the one that keeps most lesions
+BEST_LESION_PEER = "Total variation"  # it keeps more contrast than the other filter of the table
 NOT_MEASURED = "not measured"
 
 

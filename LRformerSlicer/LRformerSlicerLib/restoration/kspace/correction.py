@@ -12,7 +12,7 @@ from ...prior.foreground import body_mask
 from .ghosts import Ghosts, find_ghosts, ghosts_in_air, measured_ghosts, noise_variance, without_ghosts
 from .missing_lines import LineLevels, explanations
 from .spikes import BRIGHT_PERCENTILE, without_spikes
-from .weighted_lines import misfit, unweighted, weighted
+from .weighted_lines import half_spectrum_length, misfit, unweighted, weighted
 
 # Clean slices of the training scans reach an evidence of 10; mixtures with missing lines 35 to 570.
 LEAST_EVIDENCE = 25.0
@@ -61,7 +61,7 @@ def corrections_in_words(corrections: Iterable[Correction], slice_count: int) ->
 def without_kspace_artifacts(pixels: np.ndarray) -> Correction:
     """A magnitude slice (H, W) without spikes, ghosts and the aliasing of missing lines, as far as they are found.
 
-    Where nothing is found the slice keeps every bit.
+    Where nothing is found the slice keeps every bit of its float32 values, which must be finite.
     """
     image, spikes = without_spikes(pixels)
     if min(image.shape) < SMALLEST_SIDE:
@@ -114,6 +114,8 @@ class _LineArtifacts:
             smoothness = SMOOTHNESS + SMOOTHNESS_OF_NOISE * noise_variance(self.pixels, self.body) ** 0.5
             inside = unweighted(self.pixels, self.body, weights, smoothness, STEPS)
             folded = weighted(inside, weights) - inside
+            if self.ghosts is not None:
+                folded = np.hypot(folded, ghosts_in_air(self.pixels, inside, self.body, self.ghosts))
         return np.where(self.body, np.maximum(inside, 0.0), _magnitude_without(self.pixels, folded))
 
 
@@ -139,8 +141,8 @@ def _line_artifacts(pixels: np.ndarray, body: np.ndarray) -> _LineArtifacts:
 def _without_ghosts_of_it(pixels: np.ndarray, body: np.ndarray, ghosts: Ghosts) -> np.ndarray:
     """A body that bright ghosts beside it had been taken for a part of."""
     inside = without_ghosts(pixels, body, ghosts)
-    own = _magnitude_without(pixels, ghosts_in_air(pixels, inside, body, ghosts))
-    return body & binary_dilation(body_mask(own, "MR"), iterations=MARGIN_PIXELS)
+    own = body_mask(_magnitude_without(pixels, ghosts_in_air(pixels, inside, body, ghosts)), "MR")
+    return body & binary_dilation(own, iterations=MARGIN_PIXELS) if own.mean() >= SMALLEST_BODY_SHARE else body
 
 
 def _magnitude_without(pixels: np.ndarray, folded: np.ndarray) -> np.ndarray:
@@ -163,5 +165,5 @@ def _levels(pixels: np.ndarray, body: np.ndarray) -> LineLevels | None:
         image = unweighted(pixels, body, weights, TRIED_SMOOTHNESS, TRIED_STEPS)
         return misfit(pixels, body, weights, image, TRIED_SMOOTHNESS)
 
-    most = MOST_MISFIT * misfit_of(np.ones(len(pixels) // 2 + 1))
+    most = MOST_MISFIT * misfit_of(np.ones(half_spectrum_length(len(pixels))))
     return next((levels for levels in candidates if misfit_of(levels.weights) <= most), None)

@@ -3,7 +3,7 @@
 A signal that pulsates while line after line is measured adds two copies of the slice, shifted either way along phase
 encoding (Wood and Henkelman, Medical Physics 12 (1985) 143).  Inside the body the copies show in the autocorrelation of
 the slice's fine detail, as a sharp peak at their distance; outside they are seen as they are, brightness and all, and
-correlate with the body's detail.  Anatomy has no such peaks.
+correlate with the body's detail.  Anatomy hardly has both peaks at one distance.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from scipy import fft
 from scipy.ndimage import gaussian_filter
 
-from .weighted_lines import weighted
+from .weighted_lines import half_spectrum_length, weighted
 
 LEAST_SHIFT_SHARE, MOST_SHIFT_SHARE = 0.107, 0.5  # of the field of view
 STEPS_A_PIXEL = 8
@@ -34,7 +34,7 @@ NOISE_CYCLES_PER_PIXEL = 0.42  # along both axes: so far out there is hardly any
 RAYLEIGH_VARIANCE = 2.0 - np.pi / 2.0  # of the noise of magnitudes in air, over that in tissue
 REFINEMENT_PIXELS = np.linspace(-0.2, 0.2, 9)
 SECANT_STEPS = 4
-SUBTRACTIONS = 8  # each leaves a quarter of the error, or less
+SUBTRACTIONS = 8  # each leaves half of the error, or less
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def find_ghosts(pixels: np.ndarray, body: np.ndarray, air_is_shown: bool = True)
     """
     rows = len(pixels)
     detail = _detail(pixels)
-    even = _even_detail(detail, body)
+    even = detail * _even_gain(detail, body)
     overlap = np.maximum(_correlation(body, body) / max(1, body.sum()), LEAST_OVERLAP)
     own = _correlation(even, even)
     inside = own / max(own[0], 1e-12) / overlap
@@ -84,7 +84,8 @@ def find_ghosts(pixels: np.ndarray, body: np.ndarray, air_is_shown: bool = True)
         heights = np.minimum(heights / LEAST_INSIDE, beside / LEAST_OUTSIDE)
     else:
         heights = heights / LEAST_INSIDE_ALONE
-    best = np.argmax(np.where(possible, heights, 0.0))
+    heights = np.where(possible, heights, 0.0)
+    best = np.argmax(heights)
     depth = float(np.clip(inside[best], -LARGEST_DEPTH, LARGEST_DEPTH))
     return Ghosts(float(lags[best]), depth, float(heights[best]))
 
@@ -145,7 +146,7 @@ def ghosts_in_air(pixels: np.ndarray, image: np.ndarray, body: np.ndarray, ghost
 
 def _both_ways(rows: int, shift: float) -> np.ndarray:
     """Weights of the lines 0 to rows // 2 that shift an image both ways and add the two."""
-    return 2.0 * np.cos(2.0 * np.pi * np.arange(rows // 2 + 1) * shift / rows)
+    return 2.0 * np.cos(2.0 * np.pi * np.arange(half_spectrum_length(rows)) * shift / rows)
 
 
 def _detail(pixels: np.ndarray) -> np.ndarray:
@@ -158,10 +159,6 @@ def _even_gain(detail: np.ndarray, body: np.ndarray) -> np.ndarray:
     around = np.sqrt(gaussian_filter(detail**2 * body, EVENNESS_SD_PIXELS) / share)
     usual = max(float(np.median(around[body])), 1e-12)
     return body / np.hypot(around, FLOOR_SHARE * usual)
-
-
-def _even_detail(detail: np.ndarray, body: np.ndarray) -> np.ndarray:
-    return detail * _even_gain(detail, body)
 
 
 def noise_variance(pixels: np.ndarray, body: np.ndarray) -> float:

@@ -14,8 +14,12 @@ import numpy as np
 from scipy.interpolate import BSpline
 from scipy.special import logsumexp
 
+from .weighted_lines import half_spectrum_length
+
 # Energies are taken in bands of the frequency along the line, in cycles a pixel.
 BANDS_CYCLES_PER_PIXEL = ((0.01, 0.08), (0.08, 0.2), (0.2, 0.35))
+FLOOR_SHARE = 1e-10  # of the largest power: less is rounding
+TINY = 1e-30
 CENTRE_SHARE = 0.06  # of all lines, on each side of zero: always measured
 KNOT_COUNT = 6  # of the fall of the energy, evenly in the root of the frequency
 RIDGE = 1e-2
@@ -29,11 +33,12 @@ USUAL_SD, USUAL_SD_WEIGHT = 0.2, 20.0  # of full lines; clean slices have 0.1 to
 SD_RANGE = (0.1, 0.6)
 ITERATIONS = 15
 
-STEP_LINES, STEP_DROP = 5, 1.0  # all later lines fall below so many before by so much: there k-space was zero-filled
+# Where the 5 lines before exceed every later one by this (logarithm), k-space was zero-filled.
+STEP_LINES, STEP_DROP = 5, 1.0
 FIRST_STEP_SHARE = 0.1  # of all lines: nearer to the centre the energy falls as steeply by itself
 FEWEST_LINES = 24
-# Median of the steps between neighbouring lines.  Clean slices of the training scans have up to 0.16, where the energy
-# falls unevenly, as it does at the edge of a filter, 0.08; lines missing at random make 0.2 to 1.3.
+# Median difference of a line from the mean of its two neighbours.  Clean slices of the training scans have up to 0.16,
+# where the energy falls unevenly, as it does at the edge of a filter, 0.08; lines missing at random make 0.2 to 1.3.
 LEAST_ROUGHNESS = 0.18
 
 
@@ -54,9 +59,11 @@ def line_energies(pixels: np.ndarray) -> np.ndarray:
     """Logarithm of the energy of the lines 1, 2, ... of (rows, columns) pixels: (bands, rows // 2 - 1)."""
     rows, columns = pixels.shape
     along = np.abs(np.fft.fftfreq(columns))
-    power = np.abs(np.fft.fft2(pixels)[1 : rows // 2]) ** 2
+    power = np.abs(np.fft.fft2(pixels)) ** 2
+    floor = FLOOR_SHARE * power.max()
+    power = power[1 : rows // 2]
     bands = [power[:, (along >= low) & (along < high)].mean(axis=1) for low, high in BANDS_CYCLES_PER_PIXEL]
-    return np.log(np.stack(bands) + 1e-12 * power.max())
+    return np.log(np.maximum(np.stack(bands), floor) + TINY)
 
 
 def explanations(pixels: np.ndarray) -> list[LineLevels]:
@@ -73,7 +80,8 @@ def explanations(pixels: np.ndarray) -> list[LineLevels]:
     energies = energies[:, : _measured_end(energies)]
     count = energies.shape[1]
     centre = np.arange(1, count + 1) <= CENTRE_SHARE * rows
-    if count < FEWEST_LINES or _roughness(energies[:, ~centre]) < LEAST_ROUGHNESS:
+    hardly_any = count and np.ptp(energies[:, ~centre]) == 0.0  # all at the floor: the same from row to row
+    if count < FEWEST_LINES or hardly_any or _roughness(energies[:, ~centre]) < LEAST_ROUGHNESS:
         return []
     fit = _LevelFit(energies, centre)
     _, all_measured = fit.run(1.0, HALF_DROPS[0])
@@ -81,7 +89,7 @@ def explanations(pixels: np.ndarray) -> list[LineLevels]:
     for share in MEASURED_SHARES:
         for drop in HALF_DROPS:
             levels, likelihood = fit.run(share, drop)
-            weights = np.ones(rows // 2 + 1)
+            weights = np.ones(half_spectrum_length(rows))
             weights[1 : count + 1] = levels[0] + 0.5 * levels[1]
             found.append(LineLevels(weights, likelihood - all_measured))
     return sorted(found, key=lambda levels: -levels.evidence)
