@@ -1,7 +1,10 @@
 """A head with texture that the tests of k-space corrections degrade."""
 
 import numpy as np
+import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
+
+from LRformerSlicerLib.restoration.engine import RestorationOptions, RestorationResult, Restorer
 
 
 def head(
@@ -19,3 +22,11 @@ def head(
 def sharp_head(shape: tuple[int, int] = (160, 144), seed: int = 0, cut: bool = False) -> np.ndarray:
     """A head with detail to the edge of k-space, as scans have it."""
     return gaussian_filter(head(seed, shape, cut, texture_pixels=0.8), 0.4)
+
+
+def restored_by_the_engine(slices: list[np.ndarray], checkpoints: dict) -> RestorationResult:
+    """Thick slices (rows, columns) restored as one volume by the small mr-artifact network of the tests."""
+    image = sitk.GetImageFromArray(np.stack(slices).astype(np.float32))
+    image.SetSpacing((1.0, 1.0, 6.0))
+    options = RestorationOptions(task="mr-artifact", model=checkpoints["mr-artifact"], prior="none", device="cpu")
+    return Restorer().restore(image, options)

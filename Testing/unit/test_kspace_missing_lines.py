@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
 from LRformerSlicerLib.degradation.mr.kspace import frequencies, to_image, to_kspace
 from LRformerSlicerLib.degradation.mr.undersampling import measured_lines, undersampled
-from LRformerSlicerLib.restoration.engine import RestorationOptions, Restorer
+from LRformerSlicerLib.restoration.kspace import correction as corrections
 from LRformerSlicerLib.restoration.kspace.correction import without_kspace_artifacts
-from LRformerSlicerLib.restoration.kspace.missing_lines import explanations
+from LRformerSlicerLib.restoration.kspace.missing_lines import LineLevels, explanations
 from LRformerSlicerLib.restoration.kspace.weighted_lines import half_spectrum_length, unweighted, weighted
-from unit.kspace_phantom import sharp_head
+from unit.kspace_phantom import restored_by_the_engine, sharp_head
 
 SHAPE = (192, 160)
 
@@ -85,12 +84,24 @@ def test_slices_with_all_their_lines_keep_every_bit(name):
     np.testing.assert_array_equal(correction.pixels, clean)
 
 
+def test_an_explanation_that_fits_the_image_badly_is_not_used(monkeypatch):
+    """However likely the energies make it: every other line missing of a slice that has them all."""
+    clean = sharp_head(SHAPE).astype(np.float32)
+
+    def every_other(pixels):
+        weights = np.ones(half_spectrum_length(len(pixels)))
+        weights[1::2] = 0.0
+        return [LineLevels(weights, 1000.0)]
+
+    monkeypatch.setattr(corrections, "explanations", every_other)
+    correction = without_kspace_artifacts(clean)
+    assert not correction.missing_lines
+    np.testing.assert_array_equal(correction.pixels, clean)
+
+
 def test_the_engine_fills_them_in_and_says_so(checkpoints):
     clean, seen, _ = missing(1.5)
-    image = sitk.GetImageFromArray(np.stack([seen, clean.astype(np.float32)]))
-    image.SetSpacing((1.0, 1.0, 6.0))
-    options = RestorationOptions(task="mr-artifact", model=checkpoints["mr-artifact"], prior="none", device="cpu")
-    report = Restorer().restore(image, options).report
+    report = restored_by_the_engine([seen, clean], checkpoints).report
     assert report["lines_filled"] > 20 and report["slices_with_ghosts"] == 0
     assert any("not been measured" in line and "1 of 2 slices" in line for line in report["warnings"])
 

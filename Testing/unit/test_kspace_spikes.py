@@ -5,9 +5,8 @@ import pytest
 import SimpleITK as sitk
 
 from LRformerSlicerLib.degradation.mr.spikes import Spike, with_spikes
-from LRformerSlicerLib.restoration.engine import RestorationOptions, Restorer
 from LRformerSlicerLib.restoration.kspace.spikes import without_spikes
-from unit.kspace_phantom import head
+from unit.kspace_phantom import head, restored_by_the_engine
 
 
 def struck(clean: np.ndarray, *spikes: Spike) -> np.ndarray:
@@ -55,15 +54,12 @@ def test_slices_without_spikes_keep_every_bit(name):
 
 def test_the_engine_takes_them_out_and_says_so(checkpoints):
     clean = head()
-    volume = np.stack([struck(clean, Spike((20, 31), 0.08, 0.7)), clean]).astype(np.float32)
-    image = sitk.GetImageFromArray(volume)
-    image.SetSpacing((1.0, 1.0, 6.0))
-    options = RestorationOptions(task="mr-artifact", model=checkpoints["mr-artifact"], prior="none", device="cpu")
-    result = Restorer().restore(image, options)
+    striped = struck(clean, Spike((20, 31), 0.08, 0.7))
+    result = restored_by_the_engine([striped, clean], checkpoints)
     restored = sitk.GetArrayFromImage(result.restored)
     inside = clean > 200
-    assert np.abs(restored[0] - clean)[inside].mean() < 0.6 * np.abs(volume[0] - clean)[inside].mean()
+    assert np.abs(restored[0] - clean)[inside].mean() < 0.6 * np.abs(striped - clean)[inside].mean()
     assert result.report["spikes_removed"] == 1
     assert any("spikes" in line and "1 of 2 slices" in line for line in result.report["warnings"])
-    unstruck = Restorer().restore(image[:, :, 1:], options)
+    unstruck = restored_by_the_engine([clean], checkpoints)
     assert unstruck.report["spikes_removed"] == 0 and not unstruck.report["warnings"]

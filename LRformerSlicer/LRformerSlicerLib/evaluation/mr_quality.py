@@ -225,20 +225,15 @@ def _unique_references(degraded: list[DegradedScan]) -> list[ReferenceScan]:
 
 
 def _found_in_kspace(degraded: list[DegradedScan], corrections: list[list[Correction]]) -> dict:
-    has = {
-        "spikes": lambda mixture: bool(mixture.spikes),
-        "ghosts": lambda mixture: mixture.pulsation is not None,
-        "missing lines": lambda mixture: mixture.measured is not None and not mixture.measured.all(),
-    }
-    found = {
-        "spikes": lambda one: one.spikes > 0,
-        "ghosts": lambda one: one.ghosts,
-        "missing lines": lambda one: one.missing_lines > 0,
+    kinds = {
+        "spikes": (lambda mixture: bool(mixture.spikes), lambda one: one.spikes > 0),
+        "ghosts": (lambda mixture: mixture.pulsation is not None, lambda one: one.ghosts),
+        "missing lines": (lambda mixture: mixture.lacks_lines, lambda one: one.missing_lines > 0),
     }
     table = {}
-    for kind, is_there in has.items():
+    for kind, (is_there, is_found) in kinds.items():
         answers = [
-            (is_there(scan.mixture), found[kind](one))
+            (is_there(scan.mixture), is_found(one))
             for scan, corrected in zip(degraded, corrections, strict=True)
             for one in corrected
         ]

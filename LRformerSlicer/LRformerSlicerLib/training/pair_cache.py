@@ -6,6 +6,7 @@ import json
 import logging
 import multiprocessing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -137,14 +138,14 @@ def fill_pair_cache(jobs: list[PairJob], processes: int) -> list[Path]:
         cache = missing[0].file.parent
         cache.mkdir(parents=True, exist_ok=True)
         logging.info("making %d of %d training pairs in %s", len(missing), len(jobs), cache)
-        first, further = (
-            [job for job in missing if (job.prior_file is not None) is is_further] for is_further in (False, True)
-        )
+        first = [job for job in missing if job.prior_file is None]
+        further = [job for job in missing if job.prior_file is not None]
         with multiprocessing.get_context("spawn").Pool(min(processes, len(missing))) as pool:
-            done = 0
-            for jobs_at_once in (first, further):
-                for _ in pool.imap_unordered(make_pair, jobs_at_once):
-                    done += 1
-                    if done % 20 == 0:
-                        logging.info("%d of %d pairs made", done, len(missing))
+            # The further ones are begun when all of the first, which have the priors, are there.
+            made = chain.from_iterable(
+                pool.imap_unordered(make_pair, jobs_at_once) for jobs_at_once in (first, further)
+            )
+            for done, _ in enumerate(made, start=1):
+                if done % 20 == 0:
+                    logging.info("%d of %d pairs made", done, len(missing))
     return sorted(job.file for job in jobs)

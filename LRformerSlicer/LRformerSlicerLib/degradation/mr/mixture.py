@@ -57,8 +57,12 @@ class ArtifactMixture:
     @property
     def is_clean(self) -> bool:
         """Whether it leaves slices as they are."""
-        lost_lines = self.measured is not None and not self.measured.all()
-        return not (self.poses or self.pulsation or self.bias or self.spikes or lost_lines or self.noise_share)
+        return not (self.poses or self.pulsation or self.bias or self.spikes or self.lacks_lines or self.noise_share)
+
+    @property
+    def lacks_lines(self) -> bool:
+        """Whether lines of k-space were left out."""
+        return self.measured is not None and not self.measured.all()
 
     def apply(self, slice_values: np.ndarray, seed: int) -> np.ndarray:
         """Degrade a slice.

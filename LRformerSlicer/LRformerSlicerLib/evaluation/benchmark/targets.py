@@ -46,9 +46,7 @@ def _above_best_peer(least_db: float) -> Callable[[dict], tuple[str, bool]]:
     def found(result: dict) -> tuple[str, bool]:
         peers = _peers(result)
         best = max(peers, key=lambda name: peers[name]["psnr_db"])
-        gain = peers[best]["lrformer_gain_db"]
-        lowest, highest = peers[best]["lrformer_gain_interval_db"]
-        return f"{gain:+.2f} dB [{lowest:+.2f}, {highest:+.2f}] ({best})", gain >= least_db
+        return f"{_gain(peers[best])} ({best})", peers[best]["lrformer_gain_db"] >= least_db
 
     return found
 
@@ -67,9 +65,8 @@ def _faster_than_bm3d(result: dict) -> tuple[str, bool]:
 
 def _above_input(least_db: float) -> Callable[[dict], tuple[str, bool]]:
     def found(result: dict) -> tuple[str, bool]:
-        gain = result["methods"]["input"]["lrformer_gain_db"]
-        lowest, highest = result["methods"]["input"]["lrformer_gain_interval_db"]
-        return f"{gain:+.2f} dB [{lowest:+.2f}, {highest:+.2f}]", gain >= least_db
+        row = result["methods"]["input"]
+        return _gain(row), row["lrformer_gain_db"] >= least_db
 
     return found
 
@@ -85,7 +82,7 @@ def _full_dose(result: dict) -> tuple[str, bool]:
 
 
 def _above_networks(result: dict) -> tuple[str, bool]:
-    ours = next(row["psnr_db"] for row in result["rows"] if row["name"] == OUR_ROW)
+    ours = _row(result, OUR_ROW)["psnr_db"]
     others = {row["name"]: row["psnr_db"] for row in result["rows"] if not row["name"].startswith(OUR_ROW)}
     best = max(others, key=others.__getitem__)
     return f"{ours:.2f} dB, {best} {others[best]:.2f} dB", ours > others[best]
@@ -117,6 +114,11 @@ def _map_tells(result: dict) -> tuple[str, bool]:
     local = result["maps"][SHOWN_MAP]["local"]
     reached = local["spearman"] >= 0.4 and local["ause_share"] <= 0.5
     return f"{local['spearman']:.2f}; {local['ause_share']:.2f} (local error)", reached
+
+
+def _gain(row: dict) -> str:
+    lowest, highest = row["lrformer_gain_interval_db"]
+    return f"{row['lrformer_gain_db']:+.2f} dB [{lowest:+.2f}, {highest:+.2f}]"
 
 
 def _peers(result: dict) -> dict[str, dict]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,6 @@ ARTIFACTS = {
     "noise": "noise_share",
 }
 """Artifacts and the part of a mixture that makes them."""
-NONE_OF_THEM = {"poses": [], "pulsation": None, "bias": None, "measured": None, "noise_share": 0.0, "spikes": []}
 
 
 def evaluate_kspace_corrections(data: Path) -> dict:
@@ -75,7 +73,8 @@ def _alone(part: str, scan: ReferenceScan, random: np.random.Generator) -> Artif
     """A mixture with one of its artifacts left, and the phase of the magnetisation."""
     while True:
         drawn = random_mixture(scan.slices.shape[1:], random, may_be_clean=False)
-        alone = replace(drawn, **{**NONE_OF_THEM, part: getattr(drawn, part)})
+        only = {part: getattr(drawn, part)}
+        alone = ArtifactMixture(drawn.shape, drawn.phase_along_columns, phase=drawn.phase, **only)
         if not alone.is_clean:
             return alone
 

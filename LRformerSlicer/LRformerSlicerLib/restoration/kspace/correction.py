@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.ndimage import binary_dilation
@@ -75,8 +76,7 @@ def without_kspace_artifacts(pixels: np.ndarray) -> Correction:
     artifacts = found[axis]
     if not artifacts.any:
         return Correction(image, spikes)
-    mended = artifacts.mend()
-    mended = (mended if axis == 0 else mended.T) * bright
+    mended = (artifacts.mended if axis == 0 else artifacts.mended.T) * bright
     return Correction(mended.astype(np.float32), spikes, artifacts.ghosts is not None, artifacts.missing_lines)
 
 
@@ -102,7 +102,8 @@ class _LineArtifacts:
     def missing_lines(self) -> int:
         return round(2.0 * float(np.sum(1.0 - self.levels.weights))) if self.levels else 0
 
-    def mend(self) -> np.ndarray:
+    @cached_property
+    def mended(self) -> np.ndarray:
         """The slice without them, (rows, columns)."""
         if self.levels is None:
             inside = without_ghosts(self.pixels, self.body, self.ghosts)
@@ -127,7 +128,8 @@ def _line_artifacts(pixels: np.ndarray, body: np.ndarray) -> _LineArtifacts:
         body = _without_ghosts_of_it(pixels, body, ghosts)
         ghosts = measured_ghosts(pixels, body, ghosts)
         only_ghosts = _LineArtifacts(pixels, body, ghosts, None)
-        return replace(only_ghosts, levels=_levels(only_ghosts.mend(), body))
+        levels = _levels(only_ghosts.mended, body)
+        return only_ghosts if levels is None else replace(only_ghosts, levels=levels)
     levels = _levels(pixels, body)
     if levels is None:
         return _LineArtifacts(pixels, body, None, None)
