@@ -225,7 +225,7 @@ def test_trained_networks_are_judged_in_the_window_of_the_tables():
     """A network that changes nothing scores what the degraded slices score there."""
     slices = [body_slice(seed) for seed in range(3)]
     judged = [Judged(pair_of(one), one) for one in slices]
-    found = judge(lambda image, prior: image, judged, "none", CPU)
+    found = judge(lambda image, prior: image, judged, "none", CPU, 0)
     assert found["per_slice_psnr_db"] == pytest.approx(
         [score(one.degraded, one, WINDOW)["psnr_db"] for one in slices], abs=0.02
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from .common import check_weights_name
 
 TASK_NAMES = ("ct-denoise", "mr-sr2", "mr-sr4", "mr-artifact")
-ARCHITECTURE_CHOICES = ("levels", "channels", "groups", "blocks", "fold", "attention")
+ARCHITECTURE_CHOICES = ("context", "levels", "channels", "groups", "blocks", "fold", "attention")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, help="patches a step")
     parser.add_argument("--patch-size", type=int, help="side of a training patch in input pixels")
     parser.add_argument("--learning-rate", type=float, default=8e-4, help="at its peak (8e-4)")
+    parser.add_argument("--context", type=int, choices=[0, 1], help="neighbouring slices given on each side")
     parser.add_argument("--levels", type=int, help="resolutions of the network's pyramid; 1 for none")
     parser.add_argument("--channels", type=int, help="width of the network")
     parser.add_argument("--groups", type=int, help="groups of blocks, where there is one level")
@@ -72,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"{architecture.channels} channels do not divide into {architecture.heads} heads: choose others."
         )
+    if architecture.context and not task.has_neighbours:
+        raise UserError(f"The training pairs of {task.name} have no neighbours: leave out --context.")
     jobs_of = pack_jobs if arguments.data.is_file() else folder_jobs
     jobs = jobs_of(task, arguments.data, cache, arguments.realisations)
     if share.is_first:

@@ -16,6 +16,8 @@ Kak and Slaney, Principles of Computerized Tomographic Imaging, chapter 3 (filte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..errors import UserError
@@ -120,16 +122,31 @@ def dose_noise(
     full_dose_photons: float = FULL_DOSE_PHOTONS,
 ) -> np.ndarray:
     """The noise, in HU, that lowering the dose of a slice adds to it.  Arguments as :func:`simulate_low_dose`."""
+    return dose_noises(slice_hu, pixel_size_mm, dose, (seed,), kernel, full_dose_photons)[0]
+
+
+def dose_noises(
+    slice_hu: np.ndarray,
+    pixel_size_mm: float,
+    dose: float,
+    seeds: Sequence[int],
+    kernel: str = "standard",
+    full_dose_photons: float = FULL_DOSE_PHOTONS,
+) -> np.ndarray:
+    """Independent noises of a slice, one for each seed, (seeds, rows, columns) float32 HU: see :func:`dose_noise`."""
     if not 0.0 < dose <= 1.0:
         raise UserError(f"The dose is a fraction of the full dose above 0 and up to 1, not {dose:g}.")
     if slice_hu.ndim != 2:
         raise ValueError(f"a slice has two axes, not {slice_hu.ndim}")
     if dose == 1.0:
-        return np.zeros(slice_hu.shape, dtype=np.float32)
+        return np.zeros((len(seeds), *slice_hu.shape), dtype=np.float32)
     with ParallelBeamScanner(*slice_hu.shape, pixel_size_mm) as scanner:
         line_integrals = scanner.project(slice_hu)
-        noisy = thinned_line_integrals(line_integrals, dose, np.random.default_rng(seed), full_dose_photons)
-        return scanner.reconstruct(noisy - line_integrals, kernel)
+        thinned = (
+            thinned_line_integrals(line_integrals, dose, np.random.default_rng(seed), full_dose_photons)
+            for seed in seeds
+        )
+        return np.stack([scanner.reconstruct(noisy - line_integrals, kernel) for noisy in thinned])
 
 
 def simulate_low_dose(

@@ -19,7 +19,7 @@ from ..prior.foreground import body_mask
 from ..restoration.engine import RestorationOptions, Restorer
 from ..restoration.tasks import task_named
 from ..restoration.volume_io import read_volume
-from .ct_quality import restore_slice
+from .ct_quality import restore_within
 from .interpolators import interpolators
 from .mr_quality import degrade_scan, load_scan, restore_scan
 from .quality import OURS, Answer, JudgedSlice, answers_of, compare, middle_indices, timed_answer
@@ -120,7 +120,7 @@ def _judge_doses(
             f'"{folder}" holds no folder of full-dose images: name the folder LDCT-and-Projection-data, or that of the '
             "challenge's full_1mm and quarter_1mm."
         )
-    slices, grids = [], []
+    slices, places = [], []
     for full_folder, low_folder in pairs:
         full, low = read_volume(full_folder), read_volume(low_folder)
         if full.GetSize() != low.GetSize() or not np.allclose(full.GetOrigin(), low.GetOrigin(), atol=0.1):
@@ -131,11 +131,10 @@ def _judge_doses(
             )
             label = f"{full_folder.relative_to(folder).parts[0]}-{index:03d}"
             slices.append(JudgedSlice(label, reference, degraded, body_mask(reference, "CT")))
-            grids.append(full[:, :, index : index + 1])
+            first = max(index - 1, 0)
+            places.append((low[:, :, first : index + 2], index - first))
     restorer = Restorer()
-    calls = [
-        lambda o=one, g=grid: restore_slice(restorer, o, g, options) for one, grid in zip(slices, grids, strict=True)
-    ]
+    calls = [lambda v=volume, i=index: restore_within(restorer, v, i, options) for volume, index in places]
     answers = {"input": Answer("", [one.degraded for one in slices]), OURS: timed_answer(_setting(options), calls)}
     return "the collection's own low dose", slices, answers
 

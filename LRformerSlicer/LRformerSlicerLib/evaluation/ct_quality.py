@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +53,23 @@ def load_liver(data: Path) -> list[tuple[JudgedSlice, sitk.Image]]:
 
 
 def restore_slice(restorer: Restorer, one: JudgedSlice, like: sitk.Image, options: RestorationOptions) -> np.ndarray:
-    """The slice restored by the whole engine, prior and all, as a user would get it: (rows, columns) HU."""
-    image = sitk.GetImageFromArray(np.rint(one.degraded).astype(np.int16)[None])
-    image.CopyInformation(like)
-    restored = restorer.restore(image, options, modality="CT").restored
+    """The slice, alone, restored by the whole engine, prior and all, as a user would get it: (rows, columns) HU."""
+    return restore_within(restorer, volume_like([one.degraded], like), 0, options)
+
+
+def restore_within(restorer: Restorer, volume: sitk.Image, index: int, options: RestorationOptions) -> np.ndarray:
+    """The slice with this index restored as :func:`restore_slice` does, but among its neighbours."""
+    restored = restorer.restore_slice(volume, options, index, modality="CT").restored
     return sitk.GetArrayFromImage(restored)[0].astype(np.float32)
+
+
+def volume_like(slices: Sequence[np.ndarray], like: sitk.Image) -> sitk.Image:
+    """Axial slices (rows, columns) in HU as an int16 volume that begins where ``like`` does, with its spacing."""
+    volume = sitk.GetImageFromArray(np.rint(np.stack(slices)).astype(np.int16))
+    volume.SetSpacing(like.GetSpacing())
+    volume.SetOrigin(like.GetOrigin())
+    volume.SetDirection(like.GetDirection())
+    return volume
 
 
 def evaluate_ct(

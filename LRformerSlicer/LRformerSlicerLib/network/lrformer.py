@@ -224,6 +224,22 @@ class LRformer(nn.Module):
             features = group(features, prior_tokens)
         return features + shallow
 
+    def with_own_context(self, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The weights of a network without context for this one: it does the same, whatever the neighbours.
+
+        Weights of another kind are given back as they are.
+        """
+        name = "image_embedding.weight"
+        own, given = self.image_embedding.weight, weights.get(name)
+        planes, pixels = 1 + 2 * self.context, self.architecture.fold**2
+        if given is None or not self.context or given.shape != (own.shape[0], 2 * pixels, *own.shape[2:]):
+            return weights
+        widened = torch.zeros(own.shape, dtype=given.dtype)
+        for part in range(2):  # the slices, then their detail: see with_detail
+            first = (part * planes + self.context) * pixels
+            widened[:, first : first + pixels] = given[:, part * pixels : (part + 1) * pixels]
+        return {**weights, name: widened}
+
     def forward(self, image: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         """Restore slices.
 

@@ -24,9 +24,10 @@ AVERAGED_NEIGHBOURS = {
     "mr_t1_seg3d": 2,
 }
 
-# Every how many CT slices one is taken.  What is over-smooth or lossy at the source is taken sparsely: the network
-# must not learn its texture.
+# Every how many CT slices one is taken.  What is over-smooth or lossy at the source is taken sparsely and without
+# neighbours: the network must not learn its texture.
 CT_SLICE_STEP = {"ct_chest_rider": 3, "ct_head_cptac": 3, "ct_chest_acrin013": 3, "ct_body_weasis": 3}
+CT_WITHOUT_NEIGHBOURS = ("ct_chest_acrin013", "ct_body_weasis")
 
 # How many MR slices are taken in the acquisition's plane and, where the third axis is as finely sampled, in each of
 # the other two.  The thick multi-slice scans are small and, in part, interpolated by the scanner.
@@ -59,6 +60,7 @@ class CleanSlice:
         validation: whether it is kept out of training.
         companions: slices of the same scan and plane, spread evenly and stored likewise: what the intensities of the
             volume are taken from.  Empty for CT, whose units are absolute.
+        neighbours: the slice before and the one behind, stored likewise; empty where one of them is missing.
     """
 
     name: str
@@ -67,26 +69,50 @@ class CleanSlice:
     pixel_size_mm: tuple[float, float]
     validation: bool
     companions: list[np.ndarray] = field(default_factory=list, repr=False)
+    neighbours: list[np.ndarray] = field(default_factory=list, repr=False)
 
     @property
     def pixels(self) -> np.ndarray:
         """(rows, columns) float32 in the scan's units."""
-        return self.stored.astype(np.float32) * np.float32(self.step)
+        return self._in_units(self.stored)
+
+    @property
+    def neighbour_pixels(self) -> list[np.ndarray]:
+        """Of each neighbour (rows, columns) float32 in the scan's units."""
+        return [self._in_units(one) for one in self.neighbours]
+
+    def _in_units(self, stored: np.ndarray) -> np.ndarray:
+        return stored.astype(np.float32) * np.float32(self.step)
 
 
 def ct_slices(folder: Path) -> Iterator[CleanSlice]:
     """Axial slices of every ``ct_*.nii.gz`` in ``folder``, in order of name.
+
+    Neighbours lie as far apart as slices do that share no slice of the scan.
 
     Raises:
         UserError: the folder holds no such scan.
     """
     for scan, image in _scans(folder, "ct"):
         volume = sitk.GetArrayFromImage(image).astype(np.float32)
-        neighbours = AVERAGED_NEIGHBOURS.get(scan, 1)
+        thickness = AVERAGED_NEIGHBOURS.get(scan, 1)
         column_mm, row_mm, _ = image.GetSpacing()
-        for index in range(0, len(volume) - neighbours + 1, CT_SLICE_STEP.get(scan, 1)):
-            averaged = np.rint(volume[index : index + neighbours].mean(axis=0)).astype(np.int16)
-            yield CleanSlice(f"{scan}-{index:03d}", averaged, 1.0, (row_mm, column_mm), _is_validation(scan))
+        last = len(volume) - thickness
+
+        def averaged(index: int, volume: np.ndarray = volume, thickness: int = thickness) -> np.ndarray:
+            return np.rint(volume[index : index + thickness].mean(axis=0)).astype(np.int16)
+
+        for index in range(0, last + 1, CT_SLICE_STEP.get(scan, 1)):
+            beside = (index - thickness, index + thickness)
+            has_both = scan not in CT_WITHOUT_NEIGHBOURS and beside[0] >= 0 and beside[1] <= last
+            yield CleanSlice(
+                f"{scan}-{index:03d}",
+                averaged(index),
+                1.0,
+                (row_mm, column_mm),
+                _is_validation(scan),
+                neighbours=[averaged(one) for one in beside] if has_both else [],
+            )
 
 
 def mr_slices(folder: Path) -> Iterator[CleanSlice]:

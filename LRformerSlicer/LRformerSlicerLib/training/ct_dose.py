@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..degradation.ct import (
     KERNELS,
     VIEW_COUNT,
     WATER_ATTENUATION_PER_MM,
-    simulate_low_dose,
+    dose_noises,
 )
 from ..restoration.intensity import Intensity, ct_intensity
 from ..restoration.tasks import TASKS
@@ -47,12 +47,13 @@ class DoseTask(TrainingTask):
         foreign_texture_share=0.4,
         lesions=LESIONS,
     )
-    architecture = PYRAMID
+    architecture = replace(PYRAMID, context=1)
+    has_neighbours = True
     patch_size, batch_size = 128, 2
     intended_use = "Research only, not for diagnosis. Axial CT in HU, tube current 10 to 50 % of a usual scan's."
     limits = (
         "Trained on simulated noise of a parallel-beam scanner; other noise may be removed less well.",
-        "One slice at a time: consistency between slices is not enforced.",
+        "A slice with the two beside it: consistency over the whole volume is not enforced.",
         "Few patients; rare anatomy, metal and contrast phases are hardly covered.",
     )
 
@@ -68,8 +69,12 @@ class DoseTask(TrainingTask):
             random = np.random.default_rng(seed)
             dose = float(np.exp(random.uniform(*np.log(DOSE_RANGE))))
             kernel = str(random.choice(list(KERNELS)))
-        degraded = simulate_low_dose(clean.pixels, clean.pixel_size_mm[0], dose, seed, kernel)
-        return DegradedSlice(clean.pixels, degraded, ct_intensity(), {"dose": dose, "kernel": kernel})
+        # The neighbours' noise is that of this slice drawn again: over a few millimetres its strength hardly changes.
+        planes = np.stack([clean.pixels, *clean.neighbour_pixels])
+        seeds = [seed, *(self.seed(clean, realisation, place) for place in range(len(planes) - 1))]
+        noisy = planes + dose_noises(clean.pixels, clean.pixel_size_mm[0], dose, seeds, kernel)
+        recipe = {"dose": dose, "kernel": kernel}
+        return DegradedSlice(clean.pixels, noisy[0], ct_intensity(), recipe, noisy[1:] if clean.neighbours else None)
 
     def degradation_card(self) -> dict:
         """Geometry, photons, kernels and range of doses."""
@@ -84,6 +89,7 @@ class DoseTask(TrainingTask):
             "inserted_lesions": {
                 key: list(value) if isinstance(value, tuple) else value for key, value in asdict(LESIONS).items()
             },
+            "neighbours": asdict(self.augmentation.neighbours),
             "full_dose_photons": FULL_DOSE_PHOTONS,
             "electronic_noise_photons": ELECTRONIC_NOISE_PHOTONS,
             "water_attenuation_per_mm": WATER_ATTENUATION_PER_MM,

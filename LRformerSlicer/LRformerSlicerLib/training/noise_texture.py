@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 SHARPENED_OVER_PIXELS = 1.0  # SD of the Gaussian whose difference from the noise is its fine grain
+PLANE = (-2, -1)
 SMALLEST_SD = 1e-3  # of noise, in the stored numbers, of which 1 is the step
 
 # A filtered back-projection of white detector noise has a spectrum that rises as the frequency does and falls with the
@@ -26,24 +27,25 @@ def of_another_grain(
     """Noise made coarser or finer, one as often as the other, with the SD it had.
 
     Args:
-        noise: (H, W) float32.
+        noise: (..., H, W) float32; of several planes all get one grain.
         blur_pixels: the coarser is blurred by a Gaussian of an SD from 0 to this.
         sharpening: the finer gets from 0 to this many times its own fine grain on top.
         random: to draw with.
     """
     if random.random() < 0.5:
-        changed = gaussian_filter(noise, random.uniform(0.0, blur_pixels))
+        changed = gaussian_filter(noise, random.uniform(0.0, blur_pixels), axes=PLANE)
     else:
         amount = np.float32(random.uniform(0.0, sharpening))
-        changed = noise + amount * (noise - gaussian_filter(noise, SHARPENED_OVER_PIXELS))
+        changed = noise + amount * (noise - gaussian_filter(noise, SHARPENED_OVER_PIXELS, axes=PLANE))
     return _as_strong_as(noise, changed)
 
 
 def of_a_foreign_spectrum(noise: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """(H, W) float32 noise of a spectrum drawn anew, about as strong as ``noise`` (H, W) was in every place."""
+    """(..., H, W) float32 noise of a spectrum drawn anew, about as strong as ``noise`` was in every place."""
     # With signs drawn anew it is white, and as strong as it was in every place.
     white = noise * random.choice(np.float32([-1.0, 1.0]), noise.shape)
-    shaped = np.fft.irfft2(np.fft.rfft2(white) * _random_spectrum(noise.shape, random), s=noise.shape)
+    shape = noise.shape[-2:]
+    shaped = np.fft.irfft2(np.fft.rfft2(white) * _random_spectrum(shape, random), s=shape)
     return _as_strong_as(noise, shaped.astype(np.float32))
 
 

@@ -1,11 +1,13 @@
 """Packed trainings: all that a training needs in one small file, for a machine without scans and the prior's weights.
 
-A pack is a NumPy .npz with the clean slices and, for each pair, the intensities and the prior.  The degraded slices are
-made again where the pack is opened: they follow from clean slice, name and realisation.
+A pack is a NumPy .npz with the clean slices, each once, though it may be another's neighbour, and, for each pair, the
+intensities and the prior.  The degraded slices are made again where the pack is opened: they follow from clean slice,
+name and realisation.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -18,9 +20,10 @@ from .clean_slices import CleanSlice
 from .pair_cache import PairJob, pair_file_name
 from .training_task import TrainingTask
 
-PACK_VERSION = 3  # raised whenever pairs change: packed intensities and priors are of those
+PACK_VERSION = 4  # raised whenever pairs change: packed intensities and priors are of those
 LARGEST_PACK_MIB = 60
 _CONTENTS = "contents"
+_PLANE = "plane"
 
 
 def write_pack(path: Path, task: TrainingTask, jobs: list[PairJob]) -> float:
@@ -49,13 +52,16 @@ def write_pack(path: Path, task: TrainingTask, jobs: list[PairJob]) -> float:
                 "validation": job.clean.validation,
                 "intensities": [],
             }
-            arrays[f"clean/{name}"] = _differences(job.clean.stored)
+            planes = [job.clean.stored, *job.clean.neighbours]
+            slices[name]["planes"] = [hashlib.sha256(plane).hexdigest() for plane in planes]
+            arrays |= {_plane_key(key): plane for key, plane in zip(slices[name]["planes"], planes, strict=True)}
         with np.load(job.file) as pair:
             slices[name]["intensities"].append(pair["intensity"].tolist())
             arrays[_prior_key(name, job.realisation)] = pair["prior"]
     contents = json.dumps({"version": PACK_VERSION, "task": task.name, "slices": slices})
     partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, **{_CONTENTS: np.array(contents)}, **arrays)
+    packed = {key: _differences(array) if key.startswith(_PLANE) else array for key, array in arrays.items()}
+    np.savez_compressed(partial, **{_CONTENTS: np.array(contents)}, **packed)
     size_mib = partial.stat().st_size / 2**20
     if size_mib > LARGEST_PACK_MIB:
         partial.unlink()
@@ -95,13 +101,9 @@ def _slice_jobs(
     if wanted > len(entry["intensities"]):
         held = len(entry["intensities"])
         raise UserError(f"The pack holds {held} realisations of each slice, not {wanted}: ask for {held}.")
-    clean = CleanSlice(
-        name,
-        _sums(pack[f"clean/{name}"]),
-        float(entry["step"]),
-        tuple(entry["pixel_size_mm"]),
-        bool(entry["validation"]),
-    )
+    stored, *neighbours = (_sums(pack[_plane_key(key)]) for key in entry["planes"])
+    step, pixel_size_mm, validation = float(entry["step"]), tuple(entry["pixel_size_mm"]), bool(entry["validation"])
+    clean = CleanSlice(name, stored, step, pixel_size_mm, validation, neighbours=neighbours)
     window, clips_below = task.stored.window, task.stored.clips_below
     return [
         PairJob(
@@ -114,6 +116,10 @@ def _slice_jobs(
         )
         for realisation in range(wanted)
     ]
+
+
+def _plane_key(digest: str) -> str:
+    return f"{_PLANE}/{digest}"
 
 
 def _prior_key(name: str, realisation: int) -> str:

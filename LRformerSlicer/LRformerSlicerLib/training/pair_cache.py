@@ -86,6 +86,12 @@ def make_pair(job: PairJob) -> None:
     prior = job.known_prior()
     if prior is None:
         prior = prior_of_slice(made.degraded, body, made.intensity)
+    neighbours = {}
+    if made.neighbours is not None:
+        neighbours = {
+            "clean_neighbours": np.stack([task.store(one, made.intensity) for one in clean.neighbour_pixels]),
+            "degraded_neighbours": np.stack([task.store(task.mended(one), made.intensity) for one in made.neighbours]),
+        }
     partial = job.file.with_suffix(".partial.npz")
     np.savez(
         partial,
@@ -96,6 +102,7 @@ def make_pair(job: PairJob) -> None:
         intensity=np.array([made.intensity.zero, made.intensity.unit]),
         recipe=json.dumps(made.recipe),
         validation=clean.validation,
+        **neighbours,
     )
     partial.replace(job.file)
 

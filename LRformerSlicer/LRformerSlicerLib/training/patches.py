@@ -9,9 +9,12 @@ import numpy as np
 import torch
 
 from .inserted_lesions import lesion_map
+from .neighbours import in_order, lesions_in_neighbours, nearer, sharing_noise, with_missing
 from .noise_texture import of_a_foreign_spectrum, of_another_grain
 from .pair_cache import PRIOR_STEPS
 from .training_task import Augmentation, TrainingTask
+
+NEIGHBOUR_ARRAYS = ("clean_neighbours", "degraded_neighbours")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Pair:
         prior: (2, H, W) uint8, consistency and discrepancy in steps of 1/255.
         body: (H, W) bool, of the degraded slice.
         dark: the stored number that stands for no signal in a magnitude image.
+        clean_neighbours, degraded_neighbours: (2, H, W) int16, of the slice before and the one behind; None where the
+            slice has none.
     """
 
     name: str
@@ -33,6 +38,8 @@ class Pair:
     prior: np.ndarray
     body: np.ndarray
     dark: float = 0.0
+    clean_neighbours: np.ndarray | None = None
+    degraded_neighbours: np.ndarray | None = None
 
 
 def load_pairs(files: list[Path], task: TrainingTask) -> tuple[list[Pair], list[Pair]]:
@@ -42,14 +49,25 @@ def load_pairs(files: list[Path], task: TrainingTask) -> tuple[list[Pair], list[
         with np.load(file) as stored:
             zero, unit = stored["intensity"]
             dark = float(task.stored.restore(-zero / unit))
-            pair = Pair(file.stem, stored["clean"], stored["degraded"], stored["prior"], stored["body"], dark)
+            planes = [stored[name] for name in ("clean", "degraded", "prior", "body")]
+            neighbours = [stored[name] for name in NEIGHBOUR_ARRAYS if name in stored]
+            pair = Pair(file.stem, *planes, dark, *neighbours)
             (validation if bool(stored["validation"]) else training).append(pair)
     return training, validation
 
 
-def to_tensors(pair: Pair, task: TrainingTask) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Degraded (1, H, W) and clean (1, scale * H, scale * W) normalised, prior (2, H, W) in [0, 1]."""
-    degraded, clean = (torch.from_numpy(task.stored.normalise(plane))[None] for plane in (pair.degraded, pair.clean))
+def to_tensors(pair: Pair, task: TrainingTask, context: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Degraded and clean normalised, prior (2, H, W) in [0, 1].
+
+    The degraded is (1 + 2 * context, H, W), the clean (1, scale * H, scale * W); a slice without neighbours stands in
+    their place, as in the engine.
+    """
+    planes = pair.degraded[None]
+    if context and pair.degraded_neighbours is not None:
+        planes = in_order(np.concatenate([planes, pair.degraded_neighbours]))
+    elif context:
+        planes = np.repeat(planes, 1 + 2 * context, axis=0)
+    degraded, clean = (torch.from_numpy(task.stored.normalise(one)) for one in (planes, pair.clean[None]))
     return degraded, clean, torch.from_numpy(pair.prior).float() / PRIOR_STEPS
 
 
@@ -63,16 +81,28 @@ class PatchSampler:
         batch_size: patches a step.
         prior_dropout: share of patches whose prior is blanked, so that the network also works without one.
         seed: of everything random.
+        context: neighbours to give on each side, 0 or 1.
     """
 
     def __init__(
-        self, task: TrainingTask, pairs: list[Pair], patch_size: int, batch_size: int, prior_dropout: float, seed: int
+        self,
+        task: TrainingTask,
+        pairs: list[Pair],
+        patch_size: int,
+        batch_size: int,
+        prior_dropout: float,
+        seed: int,
+        context: int = 0,
     ) -> None:
+        if context not in (0, 1):
+            raise ValueError(f"training pairs have one neighbour each side, not {context}")
+        if not context:
+            pairs = [replace(pair, clean_neighbours=None, degraded_neighbours=None) for pair in pairs]
         self._task, self._pairs, self._patch_size, self._batch_size = task, pairs, patch_size, batch_size
-        self._prior_dropout, self._seed = prior_dropout, seed
+        self._prior_dropout, self._seed, self._context = prior_dropout, seed, context
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Degraded (B, 1, P, P), clean (B, 1, scale * P, scale * P) and prior (B, 2, P, P) of a step."""
+        """Degraded (B, 1 + 2 * context, P, P), clean (B, 1, scale * P, scale * P) and prior (B, 2, P, P) of a step."""
         random = np.random.default_rng((self._seed, step))
         patches = [self._patch(random) for _ in range(self._batch_size)]
         return tuple(torch.stack(tensors) for tensors in zip(*patches, strict=True))
@@ -81,22 +111,23 @@ class PatchSampler:
         augmentation = self._task.augmentation
         cut = self._cut(self._pairs[random.integers(len(self._pairs))], random)
         if augmentation.stretches:
-            share = np.float32(random.uniform(*augmentation.residual_range))
-            difference = cut.degraded.astype(np.float32) - cut.clean
-            if augmentation.changes_texture:
-                difference = _of_another_texture(difference, augmentation, random)
-            stretched = cut.clean + difference * share
-            cut = replace(cut, degraded=stretched)
+            cut = _stretched(cut, augmentation, random)
         if augmentation.fresh_noise_share and random.random() < augmentation.fresh_noise_share:
             deviation = random.uniform(*augmentation.fresh_noise_range) * self._task.stored.unit
             cut = replace(cut, degraded=_with_noise(cut.degraded - cut.dark, deviation, random) + cut.dark)
         if augmentation.lesions and random.random() < augmentation.lesions.share:
             added = lesion_map(cut.body, augmentation.lesions, random)
             cut = replace(cut, clean=cut.clean + added, degraded=cut.degraded + added)
+            if cut.degraded_neighbours is not None:
+                beside = lesions_in_neighbours(added, len(cut.degraded_neighbours), random)
+                cut = replace(cut, degraded_neighbours=cut.degraded_neighbours + beside)
+        if cut.degraded_neighbours is not None:
+            planes = np.concatenate([cut.degraded[None], cut.degraded_neighbours])
+            cut = replace(cut, degraded_neighbours=with_missing(planes, augmentation.neighbours, random)[1:])
         flipped = [axis for axis in (1, 2) if random.integers(2)]
         turns = augmentation.quarter_turns and bool(random.integers(2))
         blank = random.random() < self._prior_dropout
-        tensors = [tensor.flip(flipped) for tensor in to_tensors(cut, self._task)]
+        tensors = [tensor.flip(flipped) for tensor in to_tensors(cut, self._task, self._context)]
         degraded, clean, prior = (tensor.transpose(1, 2) if turns else tensor for tensor in tensors)
         return degraded, clean, torch.zeros_like(prior) if blank else prior
 
@@ -121,7 +152,30 @@ class PatchSampler:
             degraded=pair.degraded[coarse],
             prior=pair.prior[(slice(None), *coarse)],
             body=pair.body[coarse],
+            **{name: planes[(slice(None), *coarse)] for name, planes in _neighbours_of(pair)},
         )
+
+
+def _neighbours_of(pair: Pair) -> list[tuple[str, np.ndarray]]:
+    """The names of its neighbours' arrays and these; none where it has none."""
+    found = [(name, getattr(pair, name)) for name in NEIGHBOUR_ARRAYS]
+    return [(name, planes) for name, planes in found if planes is not None]
+
+
+def _stretched(cut: Pair, augmentation: Augmentation, random: np.random.Generator) -> Pair:
+    """A patch whose noise is stronger or weaker, and of another texture; that of its neighbours likewise."""
+    share = np.float32(random.uniform(*augmentation.residual_range))
+    clean, degraded = cut.clean[None].astype(np.float32), cut.degraded[None]
+    if cut.degraded_neighbours is not None:
+        clean = np.concatenate([clean, cut.clean_neighbours])
+        degraded = np.concatenate([degraded, cut.degraded_neighbours])
+    noise = degraded - clean
+    if augmentation.changes_texture:
+        noise = _of_another_texture(noise, augmentation, random)
+    if cut.degraded_neighbours is not None:
+        clean, noise = nearer(clean, random), sharing_noise(noise, augmentation.neighbours, random)
+    stretched = clean + noise * share
+    return replace(cut, degraded=stretched[0], degraded_neighbours=stretched[1:] if len(stretched) > 1 else None)
 
 
 def _with_noise(magnitude: np.ndarray, deviation: float, random: np.random.Generator) -> np.ndarray:
@@ -131,7 +185,7 @@ def _with_noise(magnitude: np.ndarray, deviation: float, random: np.random.Gener
 
 
 def _of_another_texture(noise: np.ndarray, augmentation: Augmentation, random: np.random.Generator) -> np.ndarray:
-    """(H, W) float32 noise as the augmentation varies it."""
+    """(1 + N, H, W) float32 noise as the augmentation varies it."""
     # Without a share nothing is drawn, so that trainings without it see the patches that they always saw.
     if augmentation.foreign_texture_share and random.random() < augmentation.foreign_texture_share:
         return of_a_foreign_spectrum(noise, random)
@@ -148,4 +202,5 @@ def _mirrored(pair: Pair, missing: list[int], scale: int) -> Pair:
         degraded=np.pad(pair.degraded, coarse, mode="symmetric"),
         prior=np.pad(pair.prior, [(0, 0), *coarse], mode="symmetric"),
         body=np.pad(pair.body, coarse, mode="symmetric"),
+        **{name: np.pad(planes, [(0, 0), *coarse], mode="symmetric") for name, planes in _neighbours_of(pair)},
     )

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from ..errors import UserError
-from ..network.lrformer import LRformerArchitecture
+from ..network.lrformer import LRformer, LRformerArchitecture
 from ..restoration.metrics import MetricSum
 from .curve import write_curve
 from .patches import Pair, PatchSampler, to_tensors
@@ -55,6 +55,7 @@ class TrainingOptions:
 def _take_over(network: nn.Module, initial: dict[str, torch.Tensor]) -> list[str]:
     """Copy the tensors that fit in name and shape; the names of the network's others."""
     own = network.state_dict()
+    initial = network.with_own_context(initial) if isinstance(network, LRformer) else initial
     fitting = {name: value for name, value in initial.items() if name in own and own[name].shape == value.shape}
     if not fitting:
         raise UserError("None of the weights to start from fit this network: choose those of a similar one.")
@@ -119,7 +120,13 @@ class Trainer:
         self.uses_bfloat16 = device.type == "cuda" or (device.type == "cpu" and _has_bfloat16_matrix_unit())
         self._optimiser = torch.optim.Adam(self.network.parameters(), lr=options.learning_rate, betas=(0.9, 0.99))
         self._sampler = PatchSampler(
-            task, training, options.patch_size, options.batch_size, options.prior_dropout, options.seed
+            task,
+            training,
+            options.patch_size,
+            options.batch_size,
+            options.prior_dropout,
+            options.seed,
+            self.network.context,
         )
         self._validation = validation
         self._next_batch: Future | None = None
@@ -237,7 +244,7 @@ class Trainer:
         """PSNR in dB and SSIM of the averaged network on the validation slices: body region, the task's window."""
         scores = MetricSum(self.task.stored.window)
         for pair in self._validation:
-            degraded, clean, prior = to_tensors(pair, self.task)
+            degraded, clean, prior = to_tensors(pair, self.task, self.network.context)
             restored = self.average(degraded[None].to(self.device), prior[None].to(self.device))
             body = pair.body.repeat(self.task.scale, axis=0).repeat(self.task.scale, axis=1)
             scores.add(restored[0, 0].float().cpu().numpy(), clean[0].numpy(), body)

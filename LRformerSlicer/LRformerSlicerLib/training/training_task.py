@@ -15,6 +15,7 @@ from ..restoration.intensity import Intensity
 from ..restoration.tasks import Task
 from .clean_slices import CleanSlice
 from .inserted_lesions import LesionKind
+from .neighbours import NeighbourKind
 
 # Noise and artifacts are wider than a token, and a pyramid sees further for an eighth of the multiplications: in the
 # same five minutes of one core it came 2 dB further than four groups at one resolution (docs/BENCHMARK.md, networks).
@@ -30,12 +31,15 @@ class DegradedSlice:
         degraded: (H, W) float32 in the scan's units.
         intensity: the scan's units to the network's numbers, as the engine finds it for a degraded volume.
         recipe: what was drawn, in plain values.
+        neighbours: degraded neighbours of the slice, (2 * context, H, W) float32 from the farthest before it to the
+            farthest behind it; None where there are none.
     """
 
     clean: np.ndarray
     degraded: np.ndarray
     intensity: Intensity
     recipe: dict
+    neighbours: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Augmentation:
         fresh_noise_range: of its SD, in network numbers.
         lesions: put into the degraded and the clean patch alike; None for none, and where that would not be what a
             scanner makes of a lesion.
+        neighbours: what becomes of a slice's neighbours, where it has some and the network takes them.
     """
 
     quarter_turns: bool
@@ -62,6 +67,7 @@ class Augmentation:
     fresh_noise_share: float = 0.0
     fresh_noise_range: tuple[float, float] = (0.0, 0.0)
     lesions: LesionKind | None = None
+    neighbours: NeighbourKind = NeighbourKind()
 
     @property
     def stretches(self) -> bool:
@@ -87,6 +93,7 @@ class TrainingTask(ABC):
         patch_size, batch_size: input pixels and patches a step, likewise.
         shares_prior: whether the prior of a slice's first realisation serves for the others, whose degradation changes
             it little; it takes longer to make than all the rest of a pair.
+        has_neighbours: whether its pairs hold the slices beside theirs, where the scan has them.
         intended_use, limits: for the model card.
     """
 
@@ -98,6 +105,7 @@ class TrainingTask(ABC):
     patch_size: int
     batch_size: int
     shares_prior: bool = False
+    has_neighbours: bool = False
     intended_use: str
     limits: tuple[str, ...]
 
@@ -139,6 +147,7 @@ class TrainingTask(ABC):
         numbers = (np.asarray(values, dtype=np.float64) - intensity.zero) / intensity.unit
         return np.clip(np.rint(self.stored.restore(numbers)), limits.min, limits.max).astype(np.int16)
 
-    def seed(self, clean: CleanSlice, realisation: int) -> int:
-        """Seed of a pair: of its name alone, not of order or machine."""
-        return int.from_bytes(hashlib.sha256(f"{clean.name}/{realisation}".encode()).digest()[:4], "little")
+    def seed(self, clean: CleanSlice, realisation: int, neighbour: int | None = None) -> int:
+        """Seed of a pair or of one of its neighbours: of its name alone, not of order or machine."""
+        text = f"{clean.name}/{realisation}" + ("" if neighbour is None else f"/{neighbour}")
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")

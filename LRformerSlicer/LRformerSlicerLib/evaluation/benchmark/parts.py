@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from ...restoration.engine import RestorationOptions, Restorer
 from ...restoration.metrics import noise_sd
 from ...restoration.models import choose_device, shipped_model
 from ...restoration.tasks import task_named
+from ...training.ct_dose import DoseTask
+from ...training.patches import Pair
 from ..classical_denoisers import (
     ClassicalDenoiser,
     bias_field_candidates,
@@ -22,7 +24,7 @@ from ..classical_denoisers import (
     required_candidates,
     total_variation,
 )
-from ..ct_quality import evaluate_ct, load_liver, load_slices, restore_slice
+from ..ct_quality import evaluate_ct, load_liver, load_slices, restore_within, volume_like
 from ..fidelity.kspace_corrections import evaluate_kspace_corrections, kspace_correction_lines
 from ..fidelity.kspace_file import evaluate_kspace_file, kspace_file_lines
 from ..fidelity.left_alone import evaluate_left_alone, left_alone_lines
@@ -35,6 +37,7 @@ from ..quality import score
 from .quality_pictures import quality_picture
 from .quality_tables import (
     budget_lines,
+    context_lines,
     full_dose_lines,
     prior_information_lines,
     quality_lines,
@@ -120,8 +123,13 @@ def _mr(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
 def _full_dose(options: BenchmarkOptions, _: Path) -> dict:
     restorer, restoration = Restorer(), _options("ct-denoise", options)
     window, rows = task_named("ct-denoise").metrics_window, []
-    for one, image in [*load_slices(options.data / "test", 1.0, "standard"), *load_liver(options.data)]:
-        restored = restore_slice(restorer, one, image, restoration)
+    judged = [(one, image, 0) for one, image in load_slices(options.data / "test", 1.0, "standard")]
+    liver = load_liver(options.data)
+    if liver:
+        volume = volume_like([one.degraded for one, _ in liver], liver[0][1])
+        judged += [(one, volume, index) for index, (one, _) in enumerate(liver)]
+    for one, image, index in judged:
+        restored = restore_within(restorer, image, index, restoration)
         scores = score(restored, one, window)
         sd = [float(noise_sd(pixels, one.body)) for pixels in (one.reference, restored)]
         rows.append(
@@ -167,19 +175,13 @@ def _raw_kspace(options: BenchmarkOptions, pictures: Path) -> dict:
 
 def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
     def measure(options: BenchmarkOptions, _: Path) -> dict:
-        from ...training.ct_dose import DoseTask
-        from ...training.pair_cache import fill_pair_cache, folder_jobs
-        from ...training.patches import load_pairs
         from . import same_budget
 
-        task = DoseTask()
-        pairs = options.work / "pairs-ct-denoise"
-        training, _ = load_pairs(fill_pair_cache(folder_jobs(task, options.data / "train", pairs, 1), 2), task)
+        training, folder = _training_pairs(options), _training_folder(options)
         slices = same_budget.judged_slices(options.data)
         make_rows = same_budget.ablation_rows if kind == "ablations" else same_budget.network_rows
-        rows = make_rows(task.architecture)
-        folder = options.work / "same-budget"
-        folder.mkdir(parents=True, exist_ok=True)
+        # The slices that they are judged by have no neighbours: see the part context.
+        rows = make_rows(replace(DoseTask().architecture, context=0))
         device = choose_device(options.device)
         found = [
             same_budget.train_and_judge(row, training, slices, folder, options.budget_seconds, device) for row in rows
@@ -187,6 +189,30 @@ def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
         return {"rows": found, "training_pairs": len(training)}
 
     return measure
+
+
+def _context(options: BenchmarkOptions, _: Path) -> dict:
+    from .context_rows import evaluate_context
+
+    pairs, folder = _training_pairs(options), _training_folder(options)
+    cache, device = options.work / "pairs-context", choose_device(options.device)
+    return evaluate_context(options.data, pairs, cache, folder, options.budget_seconds, device)
+
+
+def _training_pairs(options: BenchmarkOptions) -> list[Pair]:
+    """Those of ct-denoise, made once."""
+    from ...training.pair_cache import fill_pair_cache, folder_jobs
+    from ...training.patches import load_pairs
+
+    task = DoseTask()
+    jobs = folder_jobs(task, options.data / "train", options.work / "pairs-ct-denoise", 1)
+    return load_pairs(fill_pair_cache(jobs, 2), task)[0]
+
+
+def _training_folder(options: BenchmarkOptions) -> Path:
+    folder = options.work / "same-budget"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _shipped_priors(options: BenchmarkOptions, _: Path) -> dict:
@@ -200,10 +226,10 @@ def _shipped_priors(options: BenchmarkOptions, _: Path) -> dict:
     device = choose_device(options.device)
     network = load_checkpoint(shipped_model("ct-denoise"), "ct-denoise").network.to(device)
     slices = judged_slices(options.data)
-    rows = [{"name": name, **judge(network, slices, name, device)} for name in PRIOR_VARIANTS]
+    rows = [{"name": name, **judge(network, slices, name, device, network.context)} for name in PRIOR_VARIANTS]
     for samples in (1, 2, 8):
         other = judged_slices(options.data, samples)
-        rows.append({"name": f"C and D of T = {samples}", **judge(network, other, "C and D", device)})
+        rows.append({"name": f"C and D of T = {samples}", **judge(network, other, "C and D", device, network.context)})
 
     def ensemble(image: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         def answer(*inputs: np.ndarray) -> np.ndarray:
@@ -211,7 +237,7 @@ def _shipped_priors(options: BenchmarkOptions, _: Path) -> dict:
 
         return torch.from_numpy(restored_by_ensemble(answer, image.cpu().numpy(), prior.cpu().numpy()))
 
-    rows.append({"name": "C and D, self-ensemble", **judge(ensemble, slices, "C and D", device)})
+    rows.append({"name": "C and D, self-ensemble", **judge(ensemble, slices, "C and D", device, network.context)})
     return {"rows": rows}
 
 
@@ -240,4 +266,5 @@ PARTS = {
     "prior-information": Part("What the prior knows", _prior_information, prior_information_lines),
     "networks": Part("Networks trained for the same time", _same_budget("networks"), budget_lines),
     "ablations": Part("Ablations", _same_budget("ablations"), budget_lines),
+    "context": Part("Slices of context", _context, context_lines),
 }

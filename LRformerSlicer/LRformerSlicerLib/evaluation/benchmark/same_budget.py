@@ -22,6 +22,7 @@ from ...degradation.ct import simulate_low_dose
 from ...network.lrformer import LRformerArchitecture
 from ...prior.foreground import body_mask
 from ...restoration.intensity import ct_intensity
+from ...restoration.slicing import neighbour_stack
 from ...training.ct_dose import DoseTask
 from ...training.pair_cache import prior_of_slice
 from ...training.patches import Pair, to_tensors
@@ -133,35 +134,52 @@ def judged_slices(data: Path, samples: int = 4) -> list[Judged]:
     if liver:
         like = sitk.ReadImage(str(Path(data) / "test" / f"{LIVER_SCAN}.nii.gz"))
         marks = sitk.GetArrayFromImage(sitk.Resample(sitk.ReadImage(str(label)), like, sitk.Transform(), 1)) > 0
+        degraded = np.stack(
+            [
+                simulate_low_dose(one.reference, image.GetSpacing()[0], DOSE, 1000 + index, KERNEL)
+                for index, (one, image) in enumerate(liver)
+            ]
+        )
         for index in np.flatnonzero(marks.any(axis=(1, 2))):
-            clean, image = liver[index]
-            spacing = image.GetSpacing()[0]
-            degraded = simulate_low_dose(clean.reference, spacing, DOSE, 1000 + int(index), KERNEL)
-            one = replace(clean, degraded=degraded)
-            found.append(Judged(_pair(one.name, degraded, one.reference, samples), one, marks[index]))
+            one = replace(liver[index][0], degraded=degraded[index])
+            beside = neighbour_stack(degraded, int(index), 1)[[0, 2]]
+            found.append(Judged(_pair(one.name, one.degraded, one.reference, samples, beside), one, marks[index]))
     return found
 
 
-def _pair(name: str, degraded: np.ndarray, clean: np.ndarray, samples: int) -> Pair:
+def _pair(name: str, degraded: np.ndarray, clean: np.ndarray, samples: int, beside: np.ndarray | None = None) -> Pair:
     whole = [np.rint(one).astype(np.int16) for one in (clean, degraded)]
     own_body = body_mask(degraded, "CT")
-    return Pair(name, *whole, prior_of_slice(degraded, own_body, ct_intensity(), samples), own_body)
+    pair = Pair(name, *whole, prior_of_slice(degraded, own_body, ct_intensity(), samples), own_body)
+    return pair if beside is None else replace(pair, degraded_neighbours=np.rint(beside).astype(np.int16))
 
 
 @torch.inference_mode()
-def restored_by(network: Callable[..., torch.Tensor], one: Judged, variant: str, device: torch.device) -> np.ndarray:
+def restored_by(
+    network: Callable[..., torch.Tensor], one: Judged, variant: str, device: torch.device, context: int
+) -> np.ndarray:
     """(H, W) HU; what lies outside the body stays as it is, as in the engine."""
     task = DoseTask()
-    degraded, _, prior = to_tensors(with_prior_variant(one.pair, variant), task)
+    degraded, _, prior = to_tensors(with_prior_variant(one.pair, variant), task, context)
     answer = network(degraded[None].to(device), prior[None].to(device))[0, 0].float().cpu().numpy()
     return np.where(one.pair.body, task.stored.restore(answer), one.slice.degraded).astype(np.float32)
 
 
-def judge(network: Callable[..., torch.Tensor], slices: list[Judged], variant: str, device: torch.device) -> dict:
-    """Means over slices in the display window: inside the body of the unlabelled, inside the label of the others."""
+def judge(
+    network: Callable[..., torch.Tensor], slices: list[Judged], variant: str, device: torch.device, context: int
+) -> dict:
+    """Means over slices in the display window: inside the body of the unlabelled, inside the label of the others.
+
+    Args:
+        network: image and prior to image, as LRformer is called.
+        slices: to judge it on.
+        variant: key of ``PRIOR_VARIANTS``.
+        device: of the network.
+        context: neighbours that it takes on each side.
+    """
     window, body, inside = DoseTask().task.metrics_window, [], []
     for one in slices:
-        image = restored_by(network, one, variant, device)
+        image = restored_by(network, one, variant, device, context)
         if one.label is None:
             body.append(score(image, one.slice, window))
         else:
@@ -188,6 +206,7 @@ def train_and_judge(
     folder: Path,
     budget_seconds: float,
     device: torch.device,
+    further: dict[str, list[Judged]] | None = None,
 ) -> dict:
     """Train one row and judge it.
 
@@ -198,10 +217,11 @@ def train_and_judge(
         folder: the row's state and scores are kept there.
         budget_seconds: of optimiser steps.
         device: to train on; on a CPU torch's number of threads is left as it is.
+        further: other slices to judge by name.
 
     Returns:
         Scores of :func:`judge`, and "steps", "budget_seconds", "parameters", and "macs", "peak_bytes" and
-        "seconds" of a 512 x 512 slice.
+        "seconds" of a 512 x 512 slice; where there are further slices, "further": their scores by name.
     """
     task = ShortDoseTask()
     file = Path(folder) / f"{row.file_stem(task, device)}-{budget_seconds:g}s.json"
@@ -229,7 +249,8 @@ def train_and_judge(
     trainer = Trainer(task, row.architecture, replace(options, steps=steps, warm_up=warm_up), pairs, [], state, device)
     trainer.run()
     network = trainer.average
-    image, prior = torch.zeros(1, 1, 512, 512, device=device), torch.zeros(1, 2, 512, 512, device=device)
+    planes = 1 + 2 * network.context
+    image, prior = torch.zeros(1, planes, 512, 512, device=device), torch.zeros(1, 2, 512, 512, device=device)
     with torch.inference_mode():
         macs, _ = count_macs(lambda: network(image, prior))
         peak = peak_bytes(lambda: network(image, prior), device)
@@ -239,7 +260,7 @@ def train_and_judge(
         seconds = clock() - started
     scores = {
         "name": row.name,
-        **judge(network, slices, row.prior, device),
+        **judge(network, slices, row.prior, device, network.context),
         "steps": steps,
         "budget_seconds": budget_seconds,
         "parameters": sum(tensor.numel() for tensor in network.parameters()),
@@ -247,5 +268,9 @@ def train_and_judge(
         "peak_bytes": peak,
         "seconds": round(seconds, 2),
     }
+    if further:
+        scores["further"] = {
+            name: judge(network, others, row.prior, device, network.context) for name, others in further.items()
+        }
     file.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     return scores

@@ -67,7 +67,7 @@ def evaluate_left_alone(data: Path, device: str = "auto", ways: tuple[LeftAlone,
     loaded = load_checkpoint(shipped_model("ct-denoise"), "ct-denoise")
     network = TiledNetwork(loaded.network, choose_device(device), logging.warning)
     found = list(ct_studies(Path(data) / "train", DOSE, KERNEL, LAYOUTS, SLICE_STEP))
-    images = _images(found, network, ways)
+    images = _images(found, network, loaded.network.context, ways)
     clean = [[version.reference for version in versions] for _, versions, _ in found]
     judged = judge([study for study, _, _ in found], {CLEAN: clean, **images})
     scores = _scores(found, images)
@@ -75,11 +75,11 @@ def evaluate_left_alone(data: Path, device: str = "auto", ways: tuple[LeftAlone,
         (study, versions[:1], like)
         for study, versions, like in ct_studies(Path(data) / "train", LOW_DOSE, KERNEL, 1, SLICE_STEP)
     ]
-    low_dose_scores = _scores(low_dose, _images(low_dose, network, ways))
+    low_dose_scores = _scores(low_dose, _images(low_dose, network, loaded.network.context, ways))
     full_dose = [
         (study, [replace(versions[0], degraded=versions[0].reference)], like) for study, versions, like in low_dose
     ]
-    full_dose_scores = _scores(full_dose, _images(full_dose, network, ways))
+    full_dose_scores = _scores(full_dose, _images(full_dose, network, loaded.network.context, ways))
     rows = []
     for place, way in enumerate(ways):
         name, part = str(place), way.slow_part
@@ -99,9 +99,9 @@ def evaluate_left_alone(data: Path, device: str = "auto", ways: tuple[LeftAlone,
     return {"slices": [study.name for study, _, _ in found], "rows": rows}
 
 
-def _images(found: Found, network: TiledNetwork, ways: tuple[LeftAlone, ...]) -> dict[str, list]:
+def _images(found: Found, network: TiledNetwork, context: int, ways: tuple[LeftAlone, ...]) -> dict[str, list]:
     """By the way's place: of each study its versions restored, (H, W) HU."""
-    answers = [[_restored(network, version) for version in versions] for _, versions, _ in found]
+    answers = [[_restored(network, version, context) for version in versions] for _, versions, _ in found]
     return {
         str(place): [
             [
@@ -144,10 +144,10 @@ def _lesions_kept(kinds: list[dict]) -> dict:
     }
 
 
-def _restored(network: TiledNetwork, one: JudgedSlice) -> np.ndarray:
-    """(H, W) HU."""
+def _restored(network: TiledNetwork, one: JudgedSlice, context: int) -> np.ndarray:
+    """(H, W) HU, of a slice alone."""
     intensity = ct_intensity()
-    image = intensity.normalise(one.degraded)[None, None]
+    image = np.repeat(intensity.normalise(one.degraded)[None, None], 1 + 2 * context, axis=1)
     return intensity.restore(network(image, np.zeros((1, 2, *one.degraded.shape)))[0])
 
 
