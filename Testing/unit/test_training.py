@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -162,6 +163,20 @@ def test_a_second_filling_makes_nothing(jobs_of):
     stamps = [job.file.stat().st_mtime_ns for job in jobs]
     files = fill_pair_cache(jobs, 1)
     assert [file.stat().st_mtime_ns for file in files] == stamps
+
+
+def test_a_pair_of_another_version_or_a_damaged_one_is_made_again(jobs_of, tmp_path):
+    jobs = [replace(job, file=tmp_path / job.file.name) for job in jobs_of("mr-sr2")]
+    for job, made in zip(jobs, jobs_of("mr-sr2"), strict=True):
+        shutil.copy(made.file, job.file)
+    with np.load(jobs[0].file) as pair:
+        stored = dict(pair)
+    np.savez(jobs[0].file, **{**stored, "version": stored["version"] - 1, "clean": np.zeros((2, 2), dtype=np.int16)})
+    jobs[1].file.write_bytes(jobs[1].file.read_bytes()[:-200])
+    fill_pair_cache(jobs, 1)
+    for job, made in zip(jobs, jobs_of("mr-sr2"), strict=True):
+        with np.load(job.file) as one, np.load(made.file) as other:
+            np.testing.assert_array_equal(one["clean"], other["clean"])
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -17,10 +17,9 @@ import numpy as np
 from ..errors import UserError
 from ..restoration.intensity import Intensity
 from .clean_slices import CleanSlice
-from .pair_cache import PairJob, pair_file_name
+from .pair_cache import PAIR_VERSION, PairJob, pair_file_name
 from .training_task import TrainingTask
 
-PACK_VERSION = 4  # raised whenever pairs change: packed intensities and priors are of those
 LARGEST_PACK_MIB = 60
 _CONTENTS = "contents"
 _PLANE = "plane"
@@ -58,7 +57,7 @@ def write_pack(path: Path, task: TrainingTask, jobs: list[PairJob]) -> float:
         with np.load(job.file) as pair:
             slices[name]["intensities"].append(pair["intensity"].tolist())
             arrays[_prior_key(name, job.realisation)] = pair["prior"]
-    contents = json.dumps({"version": PACK_VERSION, "task": task.name, "slices": slices})
+    contents = json.dumps({"version": PAIR_VERSION, "task": task.name, "slices": slices})
     partial = path.with_suffix(".partial.npz")
     packed = {key: _differences(array) if key.startswith(_PLANE) else array for key, array in arrays.items()}
     np.savez_compressed(partial, **{_CONTENTS: np.array(contents)}, **packed)
@@ -81,7 +80,7 @@ def pack_jobs(task: TrainingTask, path: Path, cache: Path, realisations: int) ->
     try:
         with np.load(path) as pack:
             contents = json.loads(str(pack[_CONTENTS]))
-            if contents["version"] != PACK_VERSION:
+            if contents["version"] != PAIR_VERSION:
                 raise UserError(f"{path} was packed by another version of LRformer: pack the scans again.")
             if contents["task"] != task.name:
                 raise UserError(f"{path} was packed for {contents['task']}, not for {task.name}: pack the scans again.")

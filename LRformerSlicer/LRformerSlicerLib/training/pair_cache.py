@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import zipfile
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,8 @@ from ..restoration.intensity import Intensity
 from .clean_slices import CleanSlice
 from .training_task import TrainingTask
 
+PAIR_VERSION = 4
+"""Raised whenever pairs change: those of another version are made again, and packed ones refused."""
 PRIOR_SAMPLES = 4
 PRIOR_STEPS = 255
 
@@ -102,6 +105,7 @@ def make_pair(job: PairJob) -> None:
         intensity=np.array([made.intensity.zero, made.intensity.unit]),
         recipe=json.dumps(made.recipe),
         validation=clean.validation,
+        version=PAIR_VERSION,
         **neighbours,
     )
     partial.replace(job.file)
@@ -127,20 +131,29 @@ def folder_jobs(task: TrainingTask, folder: Path, cache: Path, realisations: int
     ]
 
 
+def _is_current(file: Path) -> bool:
+    """Whether it holds a pair of this version."""
+    try:
+        with np.load(file) as pair:
+            return "version" in pair and int(pair["version"]) == PAIR_VERSION
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return False
+
+
 def pair_file_name(slice_name: str, realisation: int) -> str:
     """Name of a pair's file in its cache."""
     return f"{slice_name}-{realisation}.npz"
 
 
 def fill_pair_cache(jobs: list[PairJob], processes: int) -> list[Path]:
-    """Make the pairs that are not there yet and return all their files, in order of name.
+    """Make the pairs that are not there yet, or of another version, and return all their files, in order of name.
 
     Args:
         jobs: of :func:`folder_jobs` or ``pack.pack_jobs``; the folder of their files is made if need be, and a killed
             run is continued by the next.
         processes: to share the work among.
     """
-    missing = [job for job in jobs if not job.file.exists()]
+    missing = [job for job in jobs if not _is_current(job.file)]
     if missing:
         cache = missing[0].file.parent
         cache.mkdir(parents=True, exist_ok=True)
