@@ -34,8 +34,8 @@ def result(tmp_path_factory):
     write_body(data / "train" / f"{HELD_OUT_SCAN}.nii.gz", 12)
     write_body(data / "train" / "ct_abdomen_one.nii.gz", 3)
     write_body(data / "test" / "ct_chest_nysbu_one.nii.gz", 1)
-    jobs = folder_jobs(training_task("ct-denoise"), data / "train", work / "pairs", 1)
-    training, _ = load_pairs(fill_pair_cache(jobs, 2), training_task("ct-denoise"))
+    task = training_task("ct-denoise", 1)
+    training, _ = load_pairs(fill_pair_cache(folder_jobs(task, data / "train", work / "pairs", 1), 2), task)
     rows = [BudgetRow("alone", SMALL), BudgetRow("with", LRformerArchitecture(**{**SMALL.as_dict(), "context": 1}))]
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:

@@ -25,7 +25,7 @@ from LRformerSlicerLib.training.patches import Pair, PatchSampler, load_pairs, t
 from LRformerSlicerLib.training.task_choice import training_task
 from LRformerSlicerLib.training.trainer import Trainer, TrainingOptions
 
-TASK = training_task("ct-denoise")
+TASK = training_task("ct-denoise", 1)
 SIZE = 96
 SLICE_COUNT = 4
 SMALL = LRformerArchitecture(channels=12, prior_channels=12, groups=1, blocks=1, window=8, context=1)
@@ -227,6 +227,27 @@ def test_weights_of_single_slices_start_a_network_that_does_the_same(jobs, tmp_p
 def test_the_card_says_how_neighbours_were_drawn():
     card = json.loads(json.dumps(TASK.degradation_card()))
     assert card["neighbours"] == {"missing": 0.3, "one_missing": 0.1, "sharing": 0.5, "most_shared": 0.7}
+    assert "neighbours" not in training_task("ct-denoise").degradation_card()
+
+
+def test_pairs_without_neighbours_are_made_again_where_they_are_wanted(folder, tmp_path):
+    for context in (0, 1, 0):
+        task = training_task("ct-denoise", context)
+        found = folder_jobs(task, folder, tmp_path, 1)[1]
+        assert found.clean.name == "ct_abdomen_one-001"
+        [pair], _ = load_pairs(fill_pair_cache([found], 1), task)
+        assert (pair.degraded_neighbours is not None) == bool(context)
+
+
+def test_a_pack_without_neighbours_is_refused_where_they_are_wanted(folder, tmp_path, capsys):
+    task = training_task("ct-denoise")
+    jobs = folder_jobs(task, folder, tmp_path / "pairs", 1)[:2]
+    fill_pair_cache(jobs, 1)
+    write_pack(tmp_path / "packed.npz", task, jobs)
+    words = ["train", "--task", "ct-denoise", "--data", tmp_path / "packed.npz", "--context", 1]
+    words += ["--out", tmp_path / "a.safetensors", "--processes", 1, "--device", "cpu"]
+    assert main([str(word) for word in words]) != 0
+    assert "has its neighbours: leave out --context, or pack with it" in capsys.readouterr().err
 
 
 def test_a_task_whose_pairs_have_no_neighbours_refuses_them(folder, tmp_path, capsys):

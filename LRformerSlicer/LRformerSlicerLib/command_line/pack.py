@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .train import TASK_NAMES
+from .train import TASK_NAMES, add_context
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", type=Path, help="folder of training scans (ct_*.nii.gz, mr_*.nii.gz)")
     parser.add_argument("out", metavar="OUT", type=Path, help="the .npz file to write; give it to train as --data")
     parser.add_argument("--task", required=True, metavar="|".join(TASK_NAMES), help="what it is to train for")
+    add_context(parser)
     parser.add_argument("--realisations", type=int, default=1, help="degradations drawn for each slice")
     parser.add_argument("--cache", type=Path, help="folder for simulated pairs and their priors (default: beside OUT)")
     parser.add_argument("--processes", type=int, default=2, help="processes that simulate")
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..training.task_choice import training_task
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    task, out = training_task(arguments.task), arguments.out
+    task, out = training_task(arguments.task, arguments.context), arguments.out
     if out.suffix != ".npz":
         raise UserError(f"A packed training is written as .npz: end OUT in .npz, not {out.name}.")
     out.parent.mkdir(parents=True, exist_ok=True)

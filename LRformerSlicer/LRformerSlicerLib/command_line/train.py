@@ -8,7 +8,7 @@ from pathlib import Path
 from .common import check_weights_name
 
 TASK_NAMES = ("ct-denoise", "mr-sr2", "mr-sr4", "mr-artifact")
-ARCHITECTURE_CHOICES = ("context", "levels", "channels", "groups", "blocks", "fold", "attention")
+ARCHITECTURE_CHOICES = ("levels", "channels", "groups", "blocks", "fold", "attention")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, help="patches a step")
     parser.add_argument("--patch-size", type=int, help="side of a training patch in input pixels")
     parser.add_argument("--learning-rate", type=float, default=8e-4, help="at its peak (8e-4)")
-    parser.add_argument("--context", type=int, choices=[0, 1], help="neighbouring slices given on each side")
+    add_context(parser)
     parser.add_argument("--levels", type=int, help="resolutions of the network's pyramid; 1 for none")
     parser.add_argument("--channels", type=int, help="width of the network")
     parser.add_argument("--groups", type=int, help="groups of blocks, where there is one level")
@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--threads", type=int, help="CPU threads of the training (default: torch's choice)")
     parser.add_argument("--processes", type=int, default=2, help="processes that simulate")
+
+
+def add_context(parser: argparse.ArgumentParser) -> None:
+    """The option for slices of context."""
+    parser.add_argument("--context", type=int, choices=[0, 1], default=0, help="ct-denoise: neighbours each side (0)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     started = time.monotonic()
-    task, out = training_task(arguments.task), arguments.out
+    task, out = training_task(arguments.task, arguments.context), arguments.out
     check_weights_name(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     share, device = join_process_group(choose_device(arguments.device))
@@ -73,8 +78,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"{architecture.channels} channels do not divide into {architecture.heads} heads: choose others."
         )
-    if architecture.context and not task.has_neighbours:
-        raise UserError(f"The training pairs of {task.name} have no neighbours: leave out --context.")
     jobs_of = pack_jobs if arguments.data.is_file() else folder_jobs
     jobs = jobs_of(task, arguments.data, cache, arguments.realisations)
     if share.is_first:
@@ -83,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     training, validation = load_pairs(sorted(job.file for job in jobs), task)
     if not training:
         raise UserError(f"All scans in {arguments.data} are of validation patients: add others to train on.")
+    if architecture.context and all(pair.degraded_neighbours is None for pair in training):
+        raise UserError(f"No slice in {arguments.data} has its neighbours: leave out --context, or pack with it.")
     options = TrainingOptions(
         steps=arguments.steps,
         batch_size=arguments.batch_size or task.batch_size,

@@ -29,7 +29,11 @@ LESIONS = LesionKind(share=0.5, most=4, radius_pixels=(2.0, 11.0), edge_pixels=(
 
 
 class DoseTask(TrainingTask):
-    """Tube current drawn from 10 to 50 %, its logarithm evenly; kernel drawn from smooth, standard and sharp."""
+    """Tube current drawn from 10 to 50 %, its logarithm evenly; kernel drawn from smooth, standard and sharp.
+
+    Args:
+        context: 1 for pairs with the slices beside theirs and a network that takes them.
+    """
 
     task = TASKS["ct-denoise"]
     stored = ct_intensity()  # pairs are stored in HU
@@ -47,19 +51,21 @@ class DoseTask(TrainingTask):
         foreign_texture_share=0.4,
         lesions=LESIONS,
     )
-    architecture = replace(PYRAMID, context=1)
-    has_neighbours = True
     patch_size, batch_size = 128, 2
     intended_use = "Research only, not for diagnosis. Axial CT in HU, tube current 10 to 50 % of a usual scan's."
     limits = (
         "Trained on simulated noise of a parallel-beam scanner; other noise may be removed less well.",
-        "A slice with the two beside it: consistency over the whole volume is not enforced.",
+        "One slice at a time: consistency between slices is not enforced.",
         "Few patients; rare anatomy, metal and contrast phases are hardly covered.",
     )
 
+    def __init__(self, context: int = 0) -> None:
+        self.architecture = replace(PYRAMID, context=context)
+
     def clean_slices(self, folder: Path) -> Iterator[CleanSlice]:
         """Axial CT slices."""
-        return ct_slices(folder)
+        slices = ct_slices(folder)
+        return slices if self.architecture.context else (replace(one, neighbours=[]) for one in slices)
 
     def degrade(self, clean: CleanSlice, realisation: int, intensity: Intensity | None = None) -> DegradedSlice:
         """The slice at a lower dose; validation slices always at a quarter, standard kernel."""
@@ -89,7 +95,7 @@ class DoseTask(TrainingTask):
             "inserted_lesions": {
                 key: list(value) if isinstance(value, tuple) else value for key, value in asdict(LESIONS).items()
             },
-            "neighbours": asdict(self.augmentation.neighbours),
+            **({"neighbours": asdict(self.augmentation.neighbours)} if self.architecture.context else {}),
             "full_dose_photons": FULL_DOSE_PHOTONS,
             "electronic_noise_photons": ELECTRONIC_NOISE_PHOTONS,
             "water_attenuation_per_mm": WATER_ATTENUATION_PER_MM,

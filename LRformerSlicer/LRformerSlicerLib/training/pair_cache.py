@@ -131,11 +131,13 @@ def folder_jobs(task: TrainingTask, folder: Path, cache: Path, realisations: int
     ]
 
 
-def _is_current(file: Path) -> bool:
-    """Whether it holds a pair of this version."""
+def _is_made(job: PairJob) -> bool:
+    """Whether its file holds a pair of this version, with neighbours if it is to have them."""
     try:
-        with np.load(file) as pair:
-            return "version" in pair and int(pair["version"]) == PAIR_VERSION
+        with np.load(job.file) as pair:
+            has_neighbours = "degraded_neighbours" in pair
+            is_current = "version" in pair and int(pair["version"]) == PAIR_VERSION
+            return is_current and has_neighbours == bool(job.clean.neighbours)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False
 
@@ -146,14 +148,14 @@ def pair_file_name(slice_name: str, realisation: int) -> str:
 
 
 def fill_pair_cache(jobs: list[PairJob], processes: int) -> list[Path]:
-    """Make the pairs that are not there yet, or of another version, and return all their files, in order of name.
+    """Make the pairs that are not there yet, or made otherwise, and return all their files, in order of name.
 
     Args:
         jobs: of :func:`folder_jobs` or ``pack.pack_jobs``; the folder of their files is made if need be, and a killed
             run is continued by the next.
         processes: to share the work among.
     """
-    missing = [job for job in jobs if not _is_current(job.file)]
+    missing = [job for job in jobs if not _is_made(job)]
     if missing:
         cache = missing[0].file.parent
         cache.mkdir(parents=True, exist_ok=True)

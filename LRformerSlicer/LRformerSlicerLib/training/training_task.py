@@ -93,7 +93,6 @@ class TrainingTask(ABC):
         patch_size, batch_size: input pixels and patches a step, likewise.
         shares_prior: whether the prior of a slice's first realisation serves for the others, whose degradation changes
             it little; it takes longer to make than all the rest of a pair.
-        has_neighbours: whether its pairs hold the slices beside theirs, where the scan has them.
         intended_use, limits: for the model card.
     """
 
@@ -105,7 +104,6 @@ class TrainingTask(ABC):
     patch_size: int
     batch_size: int
     shares_prior: bool = False
-    has_neighbours: bool = False
     intended_use: str
     limits: tuple[str, ...]
 

@@ -27,17 +27,16 @@ WITHHELD = "neighbours withheld"
 
 def context_rows(architecture: LRformerArchitecture) -> list[BudgetRow]:
     """A network without neighbours, with two seeds to see what chance does, and one with a neighbour each side."""
-    alone = replace(architecture, context=0)
     return [
-        BudgetRow(f"{OUR_ROW}, a slice alone", alone),
-        BudgetRow(f"{OUR_ROW}, a slice alone, another seed", alone, seed=1),
+        BudgetRow(f"{OUR_ROW}, a slice alone", architecture),
+        BudgetRow(f"{OUR_ROW}, a slice alone, another seed", architecture, seed=1),
         BudgetRow(f"{OUR_ROW}, a neighbour each side", replace(architecture, context=1)),
     ]
 
 
 def judged_in_volume(data: Path, cache: Path) -> list[Judged]:
     """Slices of the held-out scan at a quarter dose, standard kernel, with their neighbours; made once in ``cache``."""
-    task, cache = DoseTask(), Path(cache)
+    task, cache = DoseTask(context=1), Path(cache)
     # A validation slice is degraded so, whatever its name.
     slices = [
         replace(one, validation=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -180,8 +180,7 @@ def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
         training, folder = _training_pairs(options), _training_folder(options)
         slices = same_budget.judged_slices(options.data)
         make_rows = same_budget.ablation_rows if kind == "ablations" else same_budget.network_rows
-        # The slices that they are judged by have no neighbours: see the part context.
-        rows = make_rows(replace(DoseTask().architecture, context=0))
+        rows = make_rows(DoseTask().architecture)
         device = choose_device(options.device)
         found = [
             same_budget.train_and_judge(row, training, slices, folder, options.budget_seconds, device) for row in rows
@@ -194,18 +193,18 @@ def _same_budget(kind: str) -> Callable[[BenchmarkOptions, Path], dict]:
 def _context(options: BenchmarkOptions, _: Path) -> dict:
     from .context_rows import evaluate_context
 
-    pairs, folder = _training_pairs(options), _training_folder(options)
+    pairs, folder = _training_pairs(options, 1), _training_folder(options)
     cache, device = options.work / "pairs-context", choose_device(options.device)
     return evaluate_context(options.data, pairs, cache, folder, options.budget_seconds, device)
 
 
-def _training_pairs(options: BenchmarkOptions) -> list[Pair]:
-    """Those of ct-denoise, made once."""
+def _training_pairs(options: BenchmarkOptions, context: int = 0) -> list[Pair]:
+    """Those of ct-denoise, made once; with a context the slices have their neighbours."""
     from ...training.pair_cache import fill_pair_cache, folder_jobs
     from ...training.patches import load_pairs
 
-    task = DoseTask()
-    jobs = folder_jobs(task, options.data / "train", options.work / "pairs-ct-denoise", 1)
+    task, cache = DoseTask(context), options.work / ("pairs-ct-denoise" + ("-neighbours" if context else ""))
+    jobs = folder_jobs(task, options.data / "train", cache, 1)
     return load_pairs(fill_pair_cache(jobs, 2), task)[0]
 
 
