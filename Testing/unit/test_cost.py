@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from LRformerSlicerLib.evaluation.cost import count_macs, measure
+from LRformerSlicerLib.evaluation.cost import count_macs, measure, network_costs
 from LRformerSlicerLib.network.attention import GuidedFrequencyCrossAttention, NaiveCrossAttention
 from LRformerSlicerLib.network.lrformer import LRformer, LRformerArchitecture
 
@@ -53,6 +53,15 @@ def test_the_network_costs_less_than_its_naive_twin():
         with torch.inference_mode():
             macs[attention], _ = count_macs(lambda n=network: n(torch.rand(1, 1, 64, 64), torch.rand(1, 2, 64, 64)))
     assert macs["gfca"] < macs["naive"]
+
+
+def test_a_network_with_neighbours_costs_its_first_convolution_more():
+    small = {"channels": 12, "prior_channels": 12, "heads": 6, "groups": 1, "blocks": 1, "window": 8}
+    alone, beside = (
+        network_costs(32, torch.device("cpu"), context=context, **small)["gfca"].macs for context in (0, 1)
+    )
+    # Two further slices and their details, folded 2 x 2, to 12 channels by 3 x 3 kernels on 16 x 16 tokens.
+    assert beside - alone == 2 * 2 * 4 * 12 * 9 * 16 * 16
 
 
 def test_measured_peak_is_that_of_the_tensors_made():

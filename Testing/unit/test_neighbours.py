@@ -10,7 +10,7 @@ import torch
 
 from LRformerSlicerLib.__main__ import main
 from LRformerSlicerLib.network.lrformer import LRformerArchitecture
-from LRformerSlicerLib.training.clean_slices import ct_slices
+from LRformerSlicerLib.training.clean_slices import CleanSlice, ct_slices
 from LRformerSlicerLib.training.neighbours import (
     NeighbourKind,
     in_order,
@@ -20,7 +20,7 @@ from LRformerSlicerLib.training.neighbours import (
     with_missing,
 )
 from LRformerSlicerLib.training.pack import pack_jobs, write_pack
-from LRformerSlicerLib.training.pair_cache import fill_pair_cache, folder_jobs
+from LRformerSlicerLib.training.pair_cache import PairJob, fill_pair_cache, folder_jobs, pair_file_name
 from LRformerSlicerLib.training.patches import Pair, PatchSampler, load_pairs, to_tensors
 from LRformerSlicerLib.training.task_choice import training_task
 from LRformerSlicerLib.training.trainer import Trainer, TrainingOptions
@@ -103,6 +103,22 @@ def test_a_pack_keeps_neighbours_and_each_slice_once(jobs, tmp_path):
                 np.testing.assert_array_equal(one[name], other[name], err_msg=f"{job.file.name} {name}")
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_slices_of_any_layout_and_of_equal_bytes_are_packed_as_they_are(tmp_path, order):
+    """Reformatted slices lie in memory column by column; and (6, 8) zeros are the bytes of (8, 6) zeros."""
+    random = np.random.default_rng(0)
+    planes = [random.integers(-99, 99, (64, 48)), np.zeros((64, 48)), np.zeros((48, 64))]
+    task, found = training_task("mr-sr2"), []
+    for place, plane in enumerate(planes):
+        clean = CleanSlice(f"mr_one-{place}", np.asarray(plane, np.int16, order=order), 1.0, (1.0, 1.0), False)
+        file = tmp_path / pair_file_name(clean.name, 0)
+        np.savez(file, intensity=[0.0, 1.0], prior=np.zeros((2, 8, 8), dtype=np.uint8))
+        found.append(PairJob(task, clean, 0, file))
+    write_pack(tmp_path / "packed.npz", task, found)
+    for plane, opened in zip(planes, pack_jobs(task, tmp_path / "packed.npz", tmp_path, 1), strict=True):
+        np.testing.assert_array_equal(opened.clean.stored, plane)
+
+
 def test_planes_go_to_the_network_in_the_order_of_the_slices():
     planes = np.array([5, 3, 4, 6, 7])[:, None, None] * np.ones((1, 2, 2))
     assert in_order(planes)[:, 0, 0].tolist() == [3, 4, 5, 6, 7]
@@ -173,14 +189,15 @@ def test_a_lesion_reaches_into_each_neighbour_by_a_share_of_its_own():
     assert abs(np.corrcoef(shares.T)[0, 1]) < 0.2
 
 
-def test_patches_show_the_same_place_in_all_planes(jobs):
-    """Mirrored and cut alike: in a scan whose slices are all the same, planes differ by their noise alone."""
+@pytest.mark.parametrize("size", [64, SIZE + 32])
+def test_patches_show_the_same_place_in_all_planes(jobs, size):
+    """Cut and, where the slice is smaller, mirrored alike, for slices that are all the same."""
     training, _ = load_pairs([job.file for job in jobs], TASK)
     pair = next(pair for pair in training if pair.clean_neighbours is not None)
     same = replace(pair, clean_neighbours=np.stack([pair.clean] * 2), degraded_neighbours=np.stack([pair.clean] * 2))
-    sampler = PatchSampler(TASK, [replace(same, degraded=pair.clean)], 64, 20, 0.0, 3, 1)
+    sampler = PatchSampler(TASK, [replace(same, degraded=pair.clean)], size, 20, 0.0, 3, 1)
     degraded, clean, _ = sampler.batch(0)
-    assert degraded.shape == (20, 3, 64, 64) and clean.shape == (20, 1, 64, 64)
+    assert degraded.shape == (20, 3, size, size) and clean.shape == (20, 1, size, size)
     # Without noise but for lesions, which are in the slice and its target alike.
     assert torch.allclose(degraded[:, 1:2], clean, atol=1e-5)
     without = [place for place in range(20) if torch.allclose(degraded[place, 0], degraded[place, 2], atol=1e-5)]
@@ -188,7 +205,7 @@ def test_patches_show_the_same_place_in_all_planes(jobs):
     assert all(torch.allclose(degraded[place, 0], clean[place, 0], atol=1e-5) for place in without)
 
 
-def test_a_network_for_single_slices_sees_the_patches_that_it_always_saw(jobs):
+def test_a_network_for_single_slices_sees_nothing_of_neighbours(jobs):
     training, _ = load_pairs([job.file for job in jobs], TASK)
     stripped = [replace(pair, clean_neighbours=None, degraded_neighbours=None) for pair in training]
     for ours, theirs in zip(
@@ -227,16 +244,30 @@ def test_weights_of_single_slices_start_a_network_that_does_the_same(jobs, tmp_p
 def test_the_card_says_how_neighbours_were_drawn():
     card = json.loads(json.dumps(TASK.degradation_card()))
     assert card["neighbours"] == {"missing": 0.3, "one_missing": 0.1, "sharing": 0.5, "most_shared": 0.7}
-    assert "neighbours" not in training_task("ct-denoise").degradation_card()
+    alone = training_task("ct-denoise")
+    assert "neighbours" not in alone.degradation_card()
+    assert TASK.limits[-1].startswith("A slice with the two beside it") and alone.limits[-1].startswith("One slice")
 
 
 def test_pairs_without_neighbours_are_made_again_where_they_are_wanted(folder, tmp_path):
-    for context in (0, 1, 0):
+    """And those with neighbours serve a network without."""
+    stamps = []
+    for context, expected in ((0, False), (1, True), (0, True)):
         task = training_task("ct-denoise", context)
         found = folder_jobs(task, folder, tmp_path, 1)[1]
         assert found.clean.name == "ct_abdomen_one-001"
         [pair], _ = load_pairs(fill_pair_cache([found], 1), task)
-        assert (pair.degraded_neighbours is not None) == bool(context)
+        assert (pair.degraded_neighbours is not None) == expected
+        stamps.append(found.file.stat().st_mtime_ns)
+    assert stamps[0] != stamps[1] == stamps[2]
+
+
+def test_a_pack_with_neighbours_serves_a_training_without(jobs, tmp_path):
+    write_pack(tmp_path / "packed.npz", TASK, jobs)
+    opened = pack_jobs(training_task("ct-denoise"), tmp_path / "packed.npz", tmp_path, 1)
+    assert not any(job.clean.neighbours for job in opened)
+    for job, original in zip(opened, jobs, strict=True):
+        np.testing.assert_array_equal(job.clean.stored, original.clean.stored)
 
 
 def test_a_pack_without_neighbours_is_refused_where_they_are_wanted(folder, tmp_path, capsys):
@@ -248,6 +279,7 @@ def test_a_pack_without_neighbours_is_refused_where_they_are_wanted(folder, tmp_
     words += ["--out", tmp_path / "a.safetensors", "--processes", 1, "--device", "cpu"]
     assert main([str(word) for word in words]) != 0
     assert "has its neighbours: leave out --context, or pack with it" in capsys.readouterr().err
+    assert not (tmp_path / "a.pairs").exists(), "before anything is simulated"
 
 
 def test_a_task_whose_pairs_have_no_neighbours_refuses_them(folder, tmp_path, capsys):

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..errors import UserError
     from ..training.pack import write_pack
-    from ..training.pair_cache import fill_pair_cache, folder_jobs
+    from ..training.pair_cache import fill_pair_cache, folder_jobs, require_neighbours
     from ..training.task_choice import training_task
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -34,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"A packed training is written as .npz: end OUT in .npz, not {out.name}.")
     out.parent.mkdir(parents=True, exist_ok=True)
     jobs = folder_jobs(task, arguments.data, arguments.cache or out.with_suffix(".pairs"), arguments.realisations)
+    if arguments.context:
+        require_neighbours(jobs, arguments.data)
     fill_pair_cache(jobs, arguments.processes)
     size_mib = write_pack(out, task, jobs)
     print(f"Written: {out}, {len(jobs)} pairs in {size_mib:.1f} MiB")

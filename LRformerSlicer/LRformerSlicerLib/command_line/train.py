@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..restoration.models import choose_device
     from ..training.card import training_card
     from ..training.pack import pack_jobs
-    from ..training.pair_cache import fill_pair_cache, folder_jobs
+    from ..training.pair_cache import fill_pair_cache, folder_jobs, require_neighbours
     from ..training.patches import load_pairs
     from ..training.process_group import join_process_group
     from ..training.task_choice import training_task
@@ -80,14 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
         )
     jobs_of = pack_jobs if arguments.data.is_file() else folder_jobs
     jobs = jobs_of(task, arguments.data, cache, arguments.realisations)
+    if architecture.context:
+        require_neighbours(jobs, arguments.data)
     if share.is_first:
         fill_pair_cache(jobs, arguments.processes)
     share.wait()
     training, validation = load_pairs(sorted(job.file for job in jobs), task)
     if not training:
         raise UserError(f"All scans in {arguments.data} are of validation patients: add others to train on.")
-    if architecture.context and all(pair.degraded_neighbours is None for pair in training):
-        raise UserError(f"No slice in {arguments.data} has its neighbours: leave out --context, or pack with it.")
     options = TrainingOptions(
         steps=arguments.steps,
         batch_size=arguments.batch_size or task.batch_size,

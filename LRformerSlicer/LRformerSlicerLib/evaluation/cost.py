@@ -150,10 +150,11 @@ def network_costs(size: int, device: torch.device, **changes: object) -> dict[st
     """LRformer and its naive twin on one size x size slice; ``changes`` to the architecture apply to both."""
     from ..network.lrformer import LRformerArchitecture
 
-    image, prior = torch.rand(1, 1, size, size, device=device), torch.rand(1, 2, size, size, device=device)
-    calls = {}
+    architecture = LRformerArchitecture(**changes)
+    image = torch.rand(1, 1 + 2 * architecture.context, size, size, device=device)
+    prior, calls = torch.rand(1, 2, size, size, device=device), {}
     for attention in ("gfca", "naive"):
-        network = LRformerArchitecture(**{**changes, "attention": attention}).build().to(device).eval()
+        network = replace(architecture, attention=attention).build().to(device).eval()
         calls[attention] = lambda n=network: n(image, prior)
     return _measure_in_turns(calls, device)
 

@@ -12,6 +12,7 @@ import torch
 from ..degradation.ct import simulate_low_dose
 from ..network.checkpoint import load_checkpoint
 from ..restoration.intensity import ct_intensity
+from ..restoration.slicing import neighbour_stack
 from ..restoration.tiling import TiledNetwork
 from .example_scans import abdomen_ct
 
@@ -33,11 +34,11 @@ def tiling_differences_hu(model: Path, tiles: Iterable[int]) -> dict[int, float]
     full_dose = sitk.GetArrayFromImage(scan)[0].astype(np.float32)
     degraded = simulate_low_dose(full_dose, scan.GetSpacing()[0], DOSE, SEED)
     degraded = np.pad(degraded, [(0, SIDE - length) for length in degraded.shape], mode="symmetric")
-    image = intensity.normalise(degraded)[None, None].astype(np.float32)
+    network = load_checkpoint(model, "ct-denoise").network
+    image = neighbour_stack(intensity.normalise(degraded)[None], 0, network.context)[None].astype(np.float32)
     # Steps at the body's edge stand for a backbone's maps: what matters is that every tile gets its own part of them.
     body = (degraded > -500).astype(np.float32)
     prior = np.stack([0.5 * body, 0.1 * body])[None]
-    network = load_checkpoint(model, "ct-denoise").network
 
     def restored(tile: int | None) -> np.ndarray:
         tiled = TiledNetwork(network, torch.device("cpu"), warn=lambda sentence: None)

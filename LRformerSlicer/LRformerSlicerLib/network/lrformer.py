@@ -224,7 +224,7 @@ class LRformer(nn.Module):
             features = group(features, prior_tokens)
         return features + shallow
 
-    def with_own_context(self, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def widened_for_context(self, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The weights of a network without context for this one: it does the same, whatever the neighbours.
 
         Weights of another kind are given back as they are.

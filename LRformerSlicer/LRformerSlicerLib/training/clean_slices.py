@@ -15,7 +15,7 @@ from ..prior.foreground import body_mask
 from ..restoration.slicing import SlicePlane, acquisition_axis
 
 # Thin neighbours averaged into one cleaner, still realistic slice.
-AVERAGED_NEIGHBOURS = {
+AVERAGED_SLICES = {
     "ct_chest_rider": 3,
     "ct_head_cptac": 3,
     "mr_t1_studyforrest": 3,  # 0.67 mm: 2 mm together, and 1.7 times less noise
@@ -95,7 +95,7 @@ def ct_slices(folder: Path) -> Iterator[CleanSlice]:
     """
     for scan, image in _scans(folder, "ct"):
         volume = sitk.GetArrayFromImage(image).astype(np.float32)
-        thickness = AVERAGED_NEIGHBOURS.get(scan, 1)
+        thickness = AVERAGED_SLICES.get(scan, 1)
         column_mm, row_mm, _ = image.GetSpacing()
         last = len(volume) - thickness
 
@@ -138,12 +138,12 @@ def _slices_along(scan: str, image: sitk.Image, axis: int, count: int) -> Iterat
     plane = _plane_across(image, axis)
     slices = plane.view(sitk.GetArrayViewFromImage(image))
     step = float(slices.max()) / MR_STORED_RANGE
-    neighbours = min(AVERAGED_NEIGHBOURS.get(scan, 1), len(slices))
+    thickness = min(AVERAGED_SLICES.get(scan, 1), len(slices))
     spacing = image.GetSpacing()
     pixel_size_mm = tuple(spacing[in_plane] for in_plane in plane.in_plane_axes)
     candidates = {
-        int(index): slices[index : index + neighbours].mean(axis=0, dtype=np.float32)
-        for index in np.unique(np.linspace(0, len(slices) - neighbours, count).round().astype(int))
+        int(index): slices[index : index + thickness].mean(axis=0, dtype=np.float32)
+        for index in np.unique(np.linspace(0, len(slices) - thickness, count).round().astype(int))
     }
     brightness = {index: bright_tissue(averaged) for index, averaged in candidates.items()}
     bright_enough = SMALLEST_BRIGHTNESS * max(brightness.values())

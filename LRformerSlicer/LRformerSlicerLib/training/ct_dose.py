@@ -27,6 +27,11 @@ VALIDATION_DOSE = 0.25
 # 3 to 15 mm across at the usual 0.7 mm a pixel.
 LESIONS = LesionKind(share=0.5, most=4, radius_pixels=(2.0, 11.0), edge_pixels=(0.5, 1.5), contrast=(10.0, 120.0))
 
+LIMITS = (
+    "Trained on simulated noise of a parallel-beam scanner; other noise may be removed less well.",
+    "Few patients; rare anatomy, metal and contrast phases are hardly covered.",
+)
+
 
 class DoseTask(TrainingTask):
     """Tube current drawn from 10 to 50 %, its logarithm evenly; kernel drawn from smooth, standard and sharp.
@@ -53,14 +58,11 @@ class DoseTask(TrainingTask):
     )
     patch_size, batch_size = 128, 2
     intended_use = "Research only, not for diagnosis. Axial CT in HU, tube current 10 to 50 % of a usual scan's."
-    limits = (
-        "Trained on simulated noise of a parallel-beam scanner; other noise may be removed less well.",
-        "One slice at a time: consistency between slices is not enforced.",
-        "Few patients; rare anatomy, metal and contrast phases are hardly covered.",
-    )
 
     def __init__(self, context: int = 0) -> None:
         self.architecture = replace(PYRAMID, context=context)
+        seen = "A slice with the two beside it" if context else "One slice at a time"
+        self.limits = (*LIMITS, f"{seen}: consistency between slices is not enforced.")
 
     def clean_slices(self, folder: Path) -> Iterator[CleanSlice]:
         """Axial CT slices."""

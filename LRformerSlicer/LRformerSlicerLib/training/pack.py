@@ -52,7 +52,7 @@ def write_pack(path: Path, task: TrainingTask, jobs: list[PairJob]) -> float:
                 "intensities": [],
             }
             planes = [job.clean.stored, *job.clean.neighbours]
-            slices[name]["planes"] = [hashlib.sha256(plane).hexdigest() for plane in planes]
+            slices[name]["planes"] = [_digest(plane) for plane in planes]
             arrays |= {_plane_key(key): plane for key, plane in zip(slices[name]["planes"], planes, strict=True)}
         with np.load(job.file) as pair:
             slices[name]["intensities"].append(pair["intensity"].tolist())
@@ -100,7 +100,9 @@ def _slice_jobs(
     if wanted > len(entry["intensities"]):
         held = len(entry["intensities"])
         raise UserError(f"The pack holds {held} realisations of each slice, not {wanted}: ask for {held}.")
-    stored, *neighbours = (_sums(pack[_plane_key(key)]) for key in entry["planes"])
+    # Neighbours that the task does not take are left where they are, as those of a folder.
+    wanted_planes = entry["planes"] if task.architecture.context else entry["planes"][:1]
+    stored, *neighbours = (_sums(pack[_plane_key(key)]) for key in wanted_planes)
     step, pixel_size_mm, validation = float(entry["step"]), tuple(entry["pixel_size_mm"]), bool(entry["validation"])
     clean = CleanSlice(name, stored, step, pixel_size_mm, validation, neighbours=neighbours)
     window, clips_below = task.stored.window, task.stored.clips_below
@@ -115,6 +117,10 @@ def _slice_jobs(
         )
         for realisation in range(wanted)
     ]
+
+
+def _digest(plane: np.ndarray) -> str:
+    return hashlib.sha256(str(plane.shape).encode() + plane.tobytes()).hexdigest()
 
 
 def _plane_key(digest: str) -> str:

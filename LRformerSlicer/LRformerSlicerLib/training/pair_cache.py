@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import UserError
 from ..prior.foreground import body_box, body_mask
 from ..restoration.intensity import Intensity
 from .clean_slices import CleanSlice
@@ -131,13 +132,18 @@ def folder_jobs(task: TrainingTask, folder: Path, cache: Path, realisations: int
     ]
 
 
+def require_neighbours(jobs: list[PairJob], data: Path) -> None:
+    """UserError where a training with slices of context would never see any: ``data`` is where the jobs come from."""
+    if not any(job.clean.neighbours for job in jobs if not job.clean.validation):
+        raise UserError(f"No training slice in {data} has its neighbours: leave out --context, or pack with it.")
+
+
 def _is_made(job: PairJob) -> bool:
     """Whether its file holds a pair of this version, with neighbours if it is to have them."""
     try:
         with np.load(job.file) as pair:
-            has_neighbours = "degraded_neighbours" in pair
             is_current = "version" in pair and int(pair["version"]) == PAIR_VERSION
-            return is_current and has_neighbours == bool(job.clean.neighbours)
+            return is_current and ("degraded_neighbours" in pair or not job.clean.neighbours)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False
 

@@ -55,7 +55,7 @@ class TrainingOptions:
 def _take_over(network: nn.Module, initial: dict[str, torch.Tensor]) -> list[str]:
     """Copy the tensors that fit in name and shape; the names of the network's others."""
     own = network.state_dict()
-    initial = network.with_own_context(initial) if isinstance(network, LRformer) else initial
+    initial = network.widened_for_context(initial) if isinstance(network, LRformer) else initial
     fitting = {name: value for name, value in initial.items() if name in own and own[name].shape == value.shape}
     if not fitting:
         raise UserError("None of the weights to start from fit this network: choose those of a similar one.")

@@ -17,7 +17,7 @@ from ...training.ct_dose import DoseTask
 from ...training.pair_cache import PairJob, fill_pair_cache, pair_file_name
 from ...training.patches import Pair, load_pairs
 from ..quality import JudgedSlice
-from .same_budget import OUR_ROW, BudgetRow, Judged, judged_slices, train_and_judge
+from .same_budget import OUR_ROW, BudgetRow, Judged, judged_liver, train_and_judge
 
 HELD_OUT_SCAN = "ct_chest_rider"
 SLICE_STEP = 3
@@ -67,11 +67,11 @@ def evaluate_context(
         device: to train on.
 
     Returns:
-        {"held_out", "judged": names, "rows": see ``same_budget.train_and_judge``, "training_pairs"}; the last row is
-        that of the neighbours, but with these withheld.
+        {"held_out", "judged": names, "rows": see ``same_budget.train_and_judge``, "training_pairs",
+        "with_neighbours": so many of them}; the last row is that of the neighbours, but with these withheld.
     """
     training = [pair for pair in pairs if not pair.name.startswith(HELD_OUT_SCAN)]
-    slices = judged_in_volume(data, cache) + [one for one in judged_slices(data) if one.label is not None]
+    slices = judged_in_volume(data, cache) + judged_liver(data)
     withheld = [replace(one, pair=replace(one.pair, degraded_neighbours=None)) for one in slices]
     rows = []
     for row in context_rows(DoseTask().architecture):
@@ -80,7 +80,14 @@ def evaluate_context(
         rows.append(found)
     rows.append({**rows[-1], **further[WITHHELD], "name": f"the same, {WITHHELD}"})
     names = [one.pair.name for one in slices if one.label is None]
-    return {"held_out": HELD_OUT_SCAN, "judged": names, "rows": rows, "training_pairs": len(training)}
+    with_neighbours = sum(pair.degraded_neighbours is not None for pair in training)
+    return {
+        "held_out": HELD_OUT_SCAN,
+        "judged": names,
+        "rows": rows,
+        "training_pairs": len(training),
+        "with_neighbours": with_neighbours,
+    }
 
 
 def _judged_slice(pair: Pair) -> JudgedSlice:

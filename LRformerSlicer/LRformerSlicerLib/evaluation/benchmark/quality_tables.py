@@ -98,7 +98,8 @@ def context_lines(result: dict, _: str) -> Iterator[str]:
     first = result["rows"][0]
     yield (
         f"Networks trained from scratch for {first['budget_seconds'] / 60:g} minutes of processor time each on the "
-        f"{result['training_pairs']} pairs that are not of {result['held_out']}, as in the ablations, and judged on "
+        f"{result['training_pairs']} pairs that are not of {result['held_out']}, {result['with_neighbours']} of them "
+        "with neighbours, as in the ablations, and judged on "
         f"{len(result['judged'])} slices of that scan (three of 0.8 mm averaged, neighbours 2.4 mm away) at a quarter "
         "dose. Inside the label: mean of the labelled liver slices, 1 mm apart. Withheld: the same weights, the slice "
         "itself in the place of its neighbours, as it is for a single slice."

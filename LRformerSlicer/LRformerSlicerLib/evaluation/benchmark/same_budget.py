@@ -79,7 +79,10 @@ class BudgetRow:
 
     def file_stem(self, task: TrainingTask, device: torch.device) -> str:
         """Name of the row's files: another one as soon as the network, its training or its patches change."""
-        training = [asdict(self.options(task, device)), asdict(task.augmentation)]
+        augmentation = asdict(task.augmentation)
+        if not getattr(self.architecture, "context", 0):
+            del augmentation["neighbours"]
+        training = [asdict(self.options(task, device)), augmentation]
         choices = [self.architecture.as_dict(), self.prior, training]
         digest = hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:8]
         return "".join(letter if letter.isalnum() else "-" for letter in self.name) + f"-{digest}"
@@ -129,21 +132,28 @@ def judged_slices(data: Path, samples: int = 4) -> list[Judged]:
         Judged(_pair(one.name, one.degraded, one.reference, samples), one)
         for one, _ in load_slices(Path(data) / "test", DOSE, KERNEL)
     ]
+    return found + judged_liver(data, samples)
+
+
+def judged_liver(data: Path, samples: int = 4) -> list[Judged]:
+    """The labelled liver slices alone, with their neighbours; none where the scan or its label is absent."""
     label = Path(data) / "test" / LABEL
     liver = load_liver(data) if label.exists() else []
-    if liver:
-        like = sitk.ReadImage(str(Path(data) / "test" / f"{LIVER_SCAN}.nii.gz"))
-        marks = sitk.GetArrayFromImage(sitk.Resample(sitk.ReadImage(str(label)), like, sitk.Transform(), 1)) > 0
-        degraded = np.stack(
-            [
-                simulate_low_dose(one.reference, image.GetSpacing()[0], DOSE, 1000 + index, KERNEL)
-                for index, (one, image) in enumerate(liver)
-            ]
-        )
-        for index in np.flatnonzero(marks.any(axis=(1, 2))):
-            one = replace(liver[index][0], degraded=degraded[index])
-            beside = neighbour_stack(degraded, int(index), 1)[[0, 2]]
-            found.append(Judged(_pair(one.name, one.degraded, one.reference, samples, beside), one, marks[index]))
+    if not liver:
+        return []
+    like = sitk.ReadImage(str(Path(data) / "test" / f"{LIVER_SCAN}.nii.gz"))
+    marks = sitk.GetArrayFromImage(sitk.Resample(sitk.ReadImage(str(label)), like, sitk.Transform(), 1)) > 0
+    degraded = np.stack(
+        [
+            simulate_low_dose(one.reference, image.GetSpacing()[0], DOSE, 1000 + index, KERNEL)
+            for index, (one, image) in enumerate(liver)
+        ]
+    )
+    found = []
+    for index in np.flatnonzero(marks.any(axis=(1, 2))):
+        one = replace(liver[index][0], degraded=degraded[index])
+        beside = neighbour_stack(degraded, int(index), 1)[[0, 2]]
+        found.append(Judged(_pair(one.name, one.degraded, one.reference, samples, beside), one, marks[index]))
     return found
 
 

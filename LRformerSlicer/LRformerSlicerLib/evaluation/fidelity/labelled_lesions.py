@@ -18,7 +18,7 @@ from ...restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU, mr_intensity
 from ...restoration.tasks import Task, task_named
 from ...restoration.volume import check_volume
 from ..classical_denoisers import ClassicalDenoiser
-from ..ct_quality import restore_within, volume_like
+from ..ct_quality import restore_slice
 from ..interpolators import interpolators
 from ..mr_quality import ReferenceScan, degrade_scan, restore_scan
 from ..quality import OURS, JudgedSlice
@@ -137,8 +137,7 @@ def _ct_images(
     ]
     shown = {"degraded input": degraded}
     judged = [JudgedSlice("", clean, one, clean > 0) for clean, one in zip(pixels, degraded, strict=True)]
-    volume = volume_like(degraded, like)
-    shown[OURS] = [restore_within(restorer, volume, place, options) for place in range(len(judged))]
+    shown[OURS] = [restore_slice(restorer, one, like, options) for one in judged]
     shown |= {peer.method: [peer.denoise(one.degraded, one.reference) for one in judged] for peer in peers}
     return shown
 

@@ -19,6 +19,7 @@ from ...network.checkpoint import load_checkpoint
 from ...restoration.allowed_change import allowed_change
 from ...restoration.intensity import ct_intensity
 from ...restoration.models import choose_device, shipped_model
+from ...restoration.slicing import neighbour_stack
 from ...restoration.slow_part import SlowPart
 from ...restoration.tasks import TASKS
 from ...restoration.tiling import TiledNetwork
@@ -147,7 +148,7 @@ def _lesions_kept(kinds: list[dict]) -> dict:
 def _restored(network: TiledNetwork, one: JudgedSlice, context: int) -> np.ndarray:
     """(H, W) HU, of a slice alone."""
     intensity = ct_intensity()
-    image = np.repeat(intensity.normalise(one.degraded)[None, None], 1 + 2 * context, axis=1)
+    image = neighbour_stack(intensity.normalise(one.degraded)[None], 0, context)[None]
     return intensity.restore(network(image, np.zeros((1, 2, *one.degraded.shape)))[0])
 
 
