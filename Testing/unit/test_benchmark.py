@@ -298,3 +298,11 @@ def test_what_was_aimed_at_is_told_from_the_figures(psnr, reached):
     rows = [{"name": name, "psnr_db": value} for name, value in found.items()]
     line = next(line for line in target_lines({"networks": {"rows": rows}}) if line.endswith("| networks |"))
     assert f"| {psnr:.2f} dB, DnCNN 25.00 dB | {reached} |" in line
+
+
+@pytest.mark.parametrize(("rmse", "is_missed"), [(5.0, False), (5.1, True)])
+def test_what_is_missed_is_followed_by_what_stands_in_the_way(rmse, is_missed):
+    lines = list(target_lines({"ct-full": {"slices": [{"rmse": rmse}], "mean_rmse": rmse}}))
+    reasons = [line for line in lines if line.startswith("- *")]
+    assert [line.split("*")[1] for line in reasons] == (["full dose: RMSE of at most 5 HU"] if is_missed else [])
+    assert any(line.startswith("What stands in the way") for line in lines) == is_missed
