@@ -54,7 +54,7 @@ def test_ghosts_go_and_noise_stays(turned, noise):
 
 
 @pytest.mark.parametrize("name", ["as it is", "noisy", "cut off by the border"])
-def test_slices_with_ghosts_keep_every_bit(name):
+def test_slices_without_ghosts_keep_every_bit(name):
     clean = sharp_head(seed=2, cut=name == "cut off by the border")
     if name == "noisy":
         clean = clean + np.abs(np.random.default_rng(1).normal(0, 40, clean.shape))

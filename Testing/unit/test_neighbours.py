@@ -56,7 +56,7 @@ def jobs(folder, tmp_path_factory):
 
 def test_a_slice_has_the_neighbours_that_its_scan_has(folder):
     scan = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "ct_abdomen_one.nii.gz")))
-    found = {one.name: one for one in ct_slices(folder)}
+    found = {one.name: one for one in ct_slices(folder, with_neighbours=True)}
     for index in range(SLICE_COUNT):
         neighbours = found[f"ct_abdomen_one-{index:03d}"].neighbours
         if index in (0, SLICE_COUNT - 1):
@@ -70,7 +70,7 @@ def test_averaged_slices_have_neighbours_that_share_nothing_with_them(tmp_path):
     values = np.arange(9, dtype=np.int16)
     volume = np.broadcast_to(values[:, None, None], (9, 8, 8))
     sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(volume)), str(tmp_path / "ct_chest_rider.nii.gz"))
-    first, second, third = ct_slices(tmp_path)
+    first, second, third = ct_slices(tmp_path, with_neighbours=True)
     assert [one.stored[0, 0] for one in (first, second, third)] == [1, 4, 7]
     assert first.neighbours == third.neighbours == []
     assert [plane[0, 0] for plane in second.neighbours] == [1, 7]

@@ -85,10 +85,10 @@ class CleanSlice:
         return stored.astype(np.float32) * np.float32(self.step)
 
 
-def ct_slices(folder: Path) -> Iterator[CleanSlice]:
+def ct_slices(folder: Path, with_neighbours: bool = False) -> Iterator[CleanSlice]:
     """Axial slices of every ``ct_*.nii.gz`` in ``folder``, in order of name.
 
-    Neighbours lie as far apart as slices do that share no slice of the scan.
+    Neighbours, where they are wanted, lie as far apart as slices do that share no slice of the scan.
 
     Raises:
         UserError: the folder holds no such scan.
@@ -98,21 +98,23 @@ def ct_slices(folder: Path) -> Iterator[CleanSlice]:
         thickness = AVERAGED_SLICES.get(scan, 1)
         column_mm, row_mm, _ = image.GetSpacing()
         last = len(volume) - thickness
-
-        def averaged(index: int, volume: np.ndarray = volume, thickness: int = thickness) -> np.ndarray:
-            return np.rint(volume[index : index + thickness].mean(axis=0)).astype(np.int16)
-
+        may_have = with_neighbours and scan not in CT_WITHOUT_NEIGHBOURS
         for index in range(0, last + 1, CT_SLICE_STEP.get(scan, 1)):
             beside = (index - thickness, index + thickness)
-            has_both = scan not in CT_WITHOUT_NEIGHBOURS and beside[0] >= 0 and beside[1] <= last
+            has_both = may_have and beside[0] >= 0 and beside[1] <= last
             yield CleanSlice(
                 f"{scan}-{index:03d}",
-                averaged(index),
+                _averaged(volume, index, thickness),
                 1.0,
                 (row_mm, column_mm),
                 _is_validation(scan),
-                neighbours=[averaged(one) for one in beside] if has_both else [],
+                neighbours=[_averaged(volume, one, thickness) for one in beside] if has_both else [],
             )
+
+
+def _averaged(volume: np.ndarray, first: int, thickness: int) -> np.ndarray:
+    """So many slices of a volume from the first on as one thick slice, (rows, columns) int16."""
+    return np.rint(volume[first : first + thickness].mean(axis=0)).astype(np.int16)
 
 
 def mr_slices(folder: Path) -> Iterator[CleanSlice]:

@@ -66,8 +66,7 @@ class DoseTask(TrainingTask):
 
     def clean_slices(self, folder: Path) -> Iterator[CleanSlice]:
         """Axial CT slices."""
-        slices = ct_slices(folder)
-        return slices if self.architecture.context else (replace(one, neighbours=[]) for one in slices)
+        return ct_slices(folder, with_neighbours=self.architecture.context > 0)
 
     def degrade(self, clean: CleanSlice, realisation: int, intensity: Intensity | None = None) -> DegradedSlice:
         """The slice at a lower dose; validation slices always at a quarter, standard kernel."""

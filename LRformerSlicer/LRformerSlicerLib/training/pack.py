@@ -22,7 +22,6 @@ from .training_task import TrainingTask
 
 LARGEST_PACK_MIB = 60
 _CONTENTS = "contents"
-_PLANE = "plane"
 
 
 def write_pack(path: Path, task: TrainingTask, jobs: list[PairJob]) -> float:
@@ -52,15 +51,13 @@ def write_pack(path: Path, task: TrainingTask, jobs: list[PairJob]) -> float:
                 "intensities": [],
             }
             planes = [job.clean.stored, *job.clean.neighbours]
-            slices[name]["planes"] = [_digest(plane) for plane in planes]
-            arrays |= {_plane_key(key): plane for key, plane in zip(slices[name]["planes"], planes, strict=True)}
+            slices[name]["planes"] = [_add_plane(arrays, plane) for plane in planes]
         with np.load(job.file) as pair:
             slices[name]["intensities"].append(pair["intensity"].tolist())
             arrays[_prior_key(name, job.realisation)] = pair["prior"]
     contents = json.dumps({"version": PAIR_VERSION, "task": task.name, "slices": slices})
     partial = path.with_suffix(".partial.npz")
-    packed = {key: _differences(array) if key.startswith(_PLANE) else array for key, array in arrays.items()}
-    np.savez_compressed(partial, **{_CONTENTS: np.array(contents)}, **packed)
+    np.savez_compressed(partial, **{_CONTENTS: np.array(contents)}, **arrays)
     size_mib = partial.stat().st_size / 2**20
     if size_mib > LARGEST_PACK_MIB:
         partial.unlink()
@@ -102,7 +99,7 @@ def _slice_jobs(
         raise UserError(f"The pack holds {held} realisations of each slice, not {wanted}: ask for {held}.")
     # Neighbours that the task does not take are left where they are, as those of a folder.
     wanted_planes = entry["planes"] if task.architecture.context else entry["planes"][:1]
-    stored, *neighbours = (_sums(pack[_plane_key(key)]) for key in wanted_planes)
+    stored, *neighbours = (_sums(pack[key]) for key in wanted_planes)
     step, pixel_size_mm, validation = float(entry["step"]), tuple(entry["pixel_size_mm"]), bool(entry["validation"])
     clean = CleanSlice(name, stored, step, pixel_size_mm, validation, neighbours=neighbours)
     window, clips_below = task.stored.window, task.stored.clips_below
@@ -119,12 +116,12 @@ def _slice_jobs(
     ]
 
 
-def _digest(plane: np.ndarray) -> str:
-    return hashlib.sha256(str(plane.shape).encode() + plane.tobytes()).hexdigest()
-
-
-def _plane_key(digest: str) -> str:
-    return f"{_PLANE}/{digest}"
+def _add_plane(arrays: dict[str, np.ndarray], plane: np.ndarray) -> str:
+    """Put a slice among the arrays, if it is not there yet, and return its key."""
+    key = "plane/" + hashlib.sha256(str(plane.shape).encode() + plane.tobytes()).hexdigest()
+    if key not in arrays:
+        arrays[key] = _differences(plane)
+    return key
 
 
 def _prior_key(name: str, realisation: int) -> str:
