@@ -7,13 +7,14 @@ below imports torch: that happens in the worker only (see LRformerSlicerLib).
 import logging
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -45,6 +46,10 @@ from LRformerSlicerLib.scene.volume_input import checkInput, firstSuitableVolume
 from LRformerSlicerLib.scene.volume_settings import VolumeSettings
 
 POLL_INTERVAL_MS = 100
+
+# Slicer binds a float to a slider only with limits, and an int to a spin box without them loses those of the .ui.
+Percentage = Annotated[float, WithinRange(0.0, 100.0)]
+Fraction = Annotated[float, WithinRange(0.0, 1.0)]
 
 
 class LRformerSlicer(ScriptedLoadableModule):
@@ -81,19 +86,19 @@ class LRformerSlicerParameterNode:
     task: Task = Task.AUTOMATIC
     region: slicer.vtkMRMLMarkupsROINode
     onlyRegion: bool = False
-    strength: float = 100.0
+    strength: Percentage = 100.0
     compareMode: CompareMode = CompareMode.OFF
     orientation: Orientation = Orientation.AXIAL
-    swipePosition: float = 50.0
+    swipePosition: Percentage = 50.0
     overlayMap: OverlayMap = OverlayMap.NONE
-    overlayOpacity: float = 60.0
-    overlayThreshold: float = 0.05
+    overlayOpacity: Percentage = 60.0
+    overlayThreshold: Fraction = 0.05
     overlayContour: bool = False
     referenceVolume: slicer.vtkMRMLScalarVolumeNode
     device: Device = Device.AUTOMATIC
     prior: Prior = Prior.LITE_MEDSAM
-    samples: int = 4
-    seed: int = 0
+    samples: Annotated[int, WithinRange(1, 64)] = 4
+    seed: Annotated[int, WithinRange(0, 1_000_000)] = 0
     medsamCheckpoint: str = ""
     modelFile: str = ""
     restoredVolume: slicer.vtkMRMLScalarVolumeNode

@@ -6,6 +6,7 @@ dynamic property SlicerParameterName follows its parameter both ways.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import types
 import typing
@@ -20,19 +21,30 @@ def makeModule() -> types.ModuleType:
     """The module ``slicer.parameterNodeWrapper``."""
     module = types.ModuleType("slicer.parameterNodeWrapper")
     module.parameterNodeWrapper = parameterNodeWrapper
+    module.WithinRange = WithinRange
     return module
+
+
+@dataclasses.dataclass(frozen=True)
+class WithinRange:
+    """Annotation: the limits of a number, both included."""
+
+    minimum: float
+    maximum: float
 
 
 def parameterNodeWrapper(cls: type) -> type:
     """Class decorator: annotated names become parameters of the wrapped node."""
     parameters = {}
-    for name, dataType in typing.get_type_hints(cls).items():
+    for name, annotated in typing.get_type_hints(cls, include_extras=True).items():
+        dataType, *annotations = typing.get_args(annotated) if hasattr(annotated, "__metadata__") else (annotated,)
+        limits = next((one for one in annotations if isinstance(one, WithinRange)), None)
         if issubclass(dataType, slicer.vtkMRMLNode):
             parameters[name] = NodeParameter(name, dataType)
         elif issubclass(dataType, enum.Enum):
             parameters[name] = EnumParameter(name, dataType, getattr(cls, name, next(iter(dataType))))
         elif dataType in PLAIN_WIDGETS:
-            parameters[name] = PlainParameter(name, dataType, getattr(cls, name, dataType()))
+            parameters[name] = PlainParameter(name, dataType, getattr(cls, name, dataType()), limits)
         else:
             raise TypeError(f"SlicerHost has no parameter of type {dataType}")
         setattr(cls, name, _attribute(parameters[name]))
@@ -105,8 +117,8 @@ PLAIN_PROPERTIES = {bool: "checked", int: "value", float: "value", str: "text"}
 class PlainParameter:
     """A number, a text or yes and no."""
 
-    def __init__(self, name, dataType, default):
-        self.name, self.dataType, self.default = name, dataType, default
+    def __init__(self, name, dataType, default, limits):
+        self.name, self.dataType, self.default, self.limits = name, dataType, default, limits
 
     def read(self, node):
         text = node.GetParameter(self.name)
@@ -117,12 +129,27 @@ class PlainParameter:
     def write(self, node, value):
         if isinstance(value, bool) != (self.dataType is bool) or not isinstance(value, (self.dataType, int)):
             raise TypeError(f"{self.name} takes a {self.dataType.__name__}, not {value!r}")
+        if self.limits is not None and not self.limits.minimum <= value <= self.limits.maximum:
+            raise ValueError(f"{self.name} must lie within {self.limits.minimum} and {self.limits.maximum}")
         node.SetParameter(self.name, str(self.dataType(value)))
+
+    def _setLimits(self, widget, kind):
+        """As Slicer: a slider needs limits, and a spin box without them loses those it had."""
+        if self.limits is not None:
+            widget.minimum, widget.maximum = self.limits.minimum, self.limits.maximum
+        elif kind == "ctkSliderWidget":
+            raise RuntimeError("Cannot have a connection to ctkSliderWidget where the float types is unbounded.")
+        elif self.dataType is int:
+            widget.minimum, widget.maximum = -(2**31), 2**31 - 1
+        else:
+            widget.minimum, widget.maximum = float("-inf"), float("inf")
 
     def connector(self, widget):
         kind = type(widget).__name__
         if kind not in PLAIN_WIDGETS[self.dataType]:
             raise RuntimeError(f"{self.name} cannot be bound to a {kind}")
+        if self.dataType in (int, float):
+            self._setLimits(widget, kind)
         signal = getattr(widget, PLAIN_WIDGETS[self.dataType][kind])
         attribute = PLAIN_PROPERTIES[self.dataType]
         return (
