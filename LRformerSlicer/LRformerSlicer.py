@@ -38,6 +38,7 @@ from LRformerSlicerLib.panel.sections import TakingTurns
 from LRformerSlicerLib.panel.self_test import SelfTest
 from LRformerSlicerLib.panel.setup_state import SetupState
 from LRformerSlicerLib.panel.strength import StrengthPart
+from LRformerSlicerLib.scene.compare_layouts import guardUserLayout
 from LRformerSlicerLib.scene.dependencies import ensureDependencies
 from LRformerSlicerLib.scene.dicom_export import describeSeries, registerExporter
 from LRformerSlicerLib.scene.restoration_job import RestorationJob
@@ -70,6 +71,7 @@ class LRformerSlicer(ScriptedLoadableModule):
             "The method is LRformer (arXiv 2504.11286); the implementation and the weights are this project's own."
         )
         registerExporter()
+        guardUserLayout()
 
 
 @parameterNodeWrapper
@@ -101,6 +103,7 @@ class LRformerSlicerParameterNode:
     seed: Annotated[int, WithinRange(0, 1_000_000)] = 0
     medsamCheckpoint: str = ""
     modelFile: str = ""
+    offersResults: bool = False
     restoredVolume: slicer.vtkMRMLScalarVolumeNode
     priorVolume: slicer.vtkMRMLScalarVolumeNode
     consistencyVolume: slicer.vtkMRMLScalarVolumeNode
@@ -147,14 +150,17 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         self.initializeParameterNode()
+        if self.parent.isEntered:  # Reload builds the panel anew and does not enter it again
+            self.setupState.update()
 
     def cleanup(self):
         """The module is unloaded or Slicer ends: no process stays behind, and the views are the user's."""
         self.logic.close()
+        self.input.close()
         self.advanced.close()
         self.strength.finish()
         self.everyFrame.update(None)
@@ -183,11 +189,17 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         """The input is about to vanish, and with it the reason to go on."""
         self.run.cancel(_("Cancelled: the scene was closed."))
+        self.batch.forgetScene()
         self.comparison.forgetScene()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
-        """A new scene: empty, or just read."""
+        """The scene was closed; what the panel said of its volumes is past."""
+        self.run.showStatus("")
+        self.onSceneEndImport(caller, event)
+
+    def onSceneEndImport(self, caller, event):
+        """There is another scene: empty, or just read."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -196,10 +208,12 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is not None and not slicer.mrmlScene.IsClosing():
             self.updatePanel()
 
-    def onNodeAdded(self, caller, event):
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller, event, node):
         """There may be one volume more to choose from."""
-        if self._parameterNode is not None:
+        if self._parameterNode is not None and node.IsA("vtkMRMLScalarVolumeNode"):
             self.batch.update()
+            self.input.chooseWhenLoaded()
 
     def initializeParameterNode(self):
         """Follow this scene's settings, with the first volume chosen where none is."""
@@ -219,10 +233,12 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
-        self._parameterNode = parameterNode
-        if self._parameterNode is not None:
+            self._parameterNode = None
+        if parameterNode is not None:
+            self.input.updateOffered(parameterNode)
             self.input.show(parameterNode.inputVolume)
-            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self._parameterNode = parameterNode
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
             self.updatePanel()
 
@@ -236,7 +252,7 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def updatePanel(self, caller=None, event=None):
         """Make everything show what the parameter node says; called whenever that changes."""
         parameters = self._parameterNode
-        if self.ui.setupBox.visible:  # Restore and Batch install, too
+        if self.setupState.isMissing:  # Restore and Batch install, too
             self.setupState.update()
         isRestorable = self.input.update(parameters)
         self.run.update(parameters, isRestorable)

@@ -29,6 +29,11 @@ class Application:
         self._applicationLogic = applicationLogic
         self.temporaryPath = tempfile.gettempdir()
         self.mainWindow = None
+        self._slots = {"startupCompleted()": []}
+
+    def connect(self, signature, slot):
+        self._slots[signature].append(slot)  # KeyError: qSlicerApplication has no such signal, or none used so far
+        return True
 
     def applicationLogic(self):
         return self._applicationLogic

@@ -45,6 +45,23 @@ class qMRMLWidget(QtWidgets.QWidget):
         return self._scene
 
 
+class qMRMLSortFilterProxyModel:
+    """Which nodes a combo box leaves out; onChanged is called when that changes."""
+
+    def __init__(self, onChanged):
+        self._hiddenNodeIDs = ()
+        self._onChanged = onChanged
+
+    @property
+    def hiddenNodeIDs(self):
+        return self._hiddenNodeIDs
+
+    @hiddenNodeIDs.setter
+    def hiddenNodeIDs(self, nodeIDs):
+        self._hiddenNodeIDs = tuple(nodeIDs)
+        self._onChanged()
+
+
 class qMRMLNodeComboBox(ConnectsBySignature, QtWidgets.QWidget):
     """The nodes of some classes in the scene, as a list that follows the scene; has none before setMRMLScene."""
 
@@ -61,6 +78,7 @@ class qMRMLNodeComboBox(ConnectsBySignature, QtWidgets.QWidget):
             "removeEnabled": True,
         }
         self._scene = None
+        self._filter = qMRMLSortFilterProxyModel(self._refill)
         self._observations = []
         self._comboBox = QtWidgets.QComboBox()
         self._comboBox.currentIndexChanged.connect(self._onIndexChanged)
@@ -98,6 +116,9 @@ class qMRMLNodeComboBox(ConnectsBySignature, QtWidgets.QWidget):
         index = self._comboBox.findData(node.GetID()) if node is not None else self._comboBox.findData("")
         self._comboBox.setCurrentIndex(index)
 
+    def sortFilterProxyModel(self):
+        return self._filter
+
     def nodeCount(self):
         return sum(1 for index in range(self._comboBox.count) if self._comboBox.itemData(index))
 
@@ -123,6 +144,7 @@ class qMRMLNodeComboBox(ConnectsBySignature, QtWidgets.QWidget):
             node
             for node in nodes
             if not node.GetHideFromEditors()
+            and node.GetID() not in self._filter.hiddenNodeIDs
             and any(
                 node.IsA(cls) if isChildShown else node.GetClassName() == cls for cls in self._properties["nodeTypes"]
             )

@@ -66,7 +66,7 @@ def test_in_testing_mode_nothing_is_installed(dependencies, requirements, monkey
 def test_without_consent_nothing_is_installed(dependencies, requirements, interactive):
     import slicer
 
-    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: "no-such-package-zz" not in text)
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: "no-such-package-zz" not in text)
     interactive.setattr(slicer.util, "pip_install", lambda arguments: pytest.fail("pip was called"))
     with pytest.raises(UserError, match="no-such-package-zz"):
         dependencies.ensureDependencies(requirements)
@@ -82,7 +82,7 @@ def test_a_click_while_pip_runs_starts_no_second_installation(dependencies, requ
             dependencies.ensureDependencies(requirements)
         refused.append(refusal)
 
-    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: True)
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
     interactive.setattr(slicer.util, "pip_install", click_again)
     for _time in range(2):  # the second time: it does not stay locked
         with pytest.raises(UserError, match="no-such-package-zz"):
@@ -94,7 +94,7 @@ def test_pip_is_told_to_keep_what_slicer_ships(dependencies, requirements, inter
     import slicer
 
     calls = []
-    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: True)
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
     interactive.setattr(
         slicer.util, "pip_install", lambda arguments: calls.append((arguments, open(arguments[1]).read()))
     )
@@ -179,7 +179,7 @@ def test_wheels_brought_by_hand_are_installed_without_the_internet(
 
     make_wheel(wheel_folder, "no-such-package-zz", "1.0")
     asked = []
-    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: asked.append(text) or True)
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: asked.append(text) or True)
     dependencies.ensureDependencies(requirements)
     assert asked == [f"Install these Python packages from {wheel_folder}: no-such-package-zz?"]
     assert dependencies.missingRequirements(requirements) == []
@@ -190,7 +190,7 @@ def test_torch_may_come_as_a_wheel_with_what_it_needs(dependencies, interactive,
 
     interactive.setattr(dependencies, "TORCH_REQUIREMENT", "no-such-torch-zz>=2.2")
     make_wheel(wheel_folder, "no-such-torch-zz", "2.13.0")
-    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: True)
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
     empty = tmp_path / "requirements.txt"
     empty.write_text("", encoding="utf-8")
     dependencies.ensureDependencies(empty)
@@ -202,7 +202,7 @@ def test_a_wheel_that_does_not_fit_is_one_sentence(dependencies, requirements, i
 
     wheel_folder.mkdir()
     (wheel_folder / "no_such_package_zz-1.0-py3-none-any.whl").write_bytes(b"no zip file")
-    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: True)
+    interactive.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
     with pytest.raises(UserError, match="could not be installed: check that they are for this system") as caught:
         dependencies.ensureDependencies(requirements)
     assert str(wheel_folder) in caught.value.message

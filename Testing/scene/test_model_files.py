@@ -39,6 +39,7 @@ def test_a_download_ends_with_the_file_that_restore_then_uses(panel, files, fold
     panel._parameterNode.prior = Prior.MEDSAM
     with pytest.raises(UserError, match="click Download in Advanced"):
         optionsOf(panel._parameterNode)
+    panel.ui.advancedSection.collapsed = False
     panel.ui.downloadMedsamButton.click()
     assert panel.ui.downloadMedsamButton.text == "Cancel" and panel.ui.downloadBar.visible
     process = psutil.Process(files._client.pid)
@@ -110,11 +111,11 @@ def test_emptying_names_what_goes_and_asks(panel, files, folder, monkeypatch):
     for name in ("medsam_vit_b.pth", "own.safetensors", "thesis.pdf"):
         (folder / name).write_bytes(b"x" * 1000)
     asked = []
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: asked.append(text))  # Cancel
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: asked.append(text))  # Cancel
     panel.ui.emptyModelFolderButton.click()
     assert len(list(folder.iterdir())) == 3
     assert "medsam_vit_b.pth" in asked[0] and "own.safetensors" in asked[0] and "thesis.pdf" not in asked[0]
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: True)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
     panel.ui.emptyModelFolderButton.click()
     assert [path.name for path in folder.iterdir()] == ["thesis.pdf"]
     assert panel.ui.downloadLabel.text == "Removed: medsam_vit_b.pth, own.safetensors."

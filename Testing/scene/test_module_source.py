@@ -15,7 +15,7 @@ OURS = {"LRformerSlicerLib"}
 FROM_SLICER = {"slicer", "vtk", "qt", "ctk", "SimpleITK", "numpy", "scipy"}
 STANDARD = {
     *("__future__", "collections", "contextlib", "dataclasses", "enum", "importlib", "inspect", "itertools", "json"),
-    *("logging", "math", "os", "pathlib", "re", "shutil", "signal", "subprocess", "sys", "tempfile", "time", "typing"),
+    *("logging", "math", "os", "pathlib", "re", "shutil", "signal", "subprocess", "sys", "tempfile", "time", "typing", "html"),
 }
 
 PROPERTIES = {

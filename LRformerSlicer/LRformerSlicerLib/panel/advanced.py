@@ -14,6 +14,7 @@ DEFAULTS = {
     "seed": 0,
     "medsamCheckpoint": "",
     "modelFile": "",
+    "offersResults": False,
 }
 
 

@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.panel.advanced import optionsOf
-from LRformerSlicerLib.panel.messages import progressText
+from LRformerSlicerLib.panel.messages import progressText, toolTipOf
 from LRformerSlicerLib.panel.region import regionOptions
 from LRformerSlicerLib.panel.restoration_queue import RestorationQueue
 from LRformerSlicerLib.scene.batch_volumes import batchVolumes, volumeGroups
@@ -44,6 +44,11 @@ class BatchPart:
         if not self.isRunning and not self._ui.batchSection.collapsed:
             self._fill()
         self._updateButtons()
+
+    def forgetScene(self) -> None:
+        """Drop what was said of volumes that are gone: a new scene uses their ids again."""
+        self._outcomes = {}
+        self._check(())
 
     def onCollapsed(self, isCollapsed) -> None:
         """The section was opened or closed."""
@@ -176,7 +181,7 @@ class BatchPart:
             for row, volumeId in enumerate(self._ids):
                 text = self._outcomes.get(volumeId, "")
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(text)
+                item.setToolTip(toolTipOf(text))
                 table.setItem(row, 1, item)
         finally:
             self._isFilling = False

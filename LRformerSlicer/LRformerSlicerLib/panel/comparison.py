@@ -6,7 +6,8 @@ from slicer.i18n import tr as _
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.panel.choices import CompareMode, OverlayMap, resultParameter
 from LRformerSlicerLib.scene.compare_views import CompareViews, Mode
-from LRformerSlicerLib.scene.overlay import Overlay, hideLegend, showDifference
+from LRformerSlicerLib.scene.legend import hideLegend
+from LRformerSlicerLib.scene.overlay import Overlay, showDifference
 from LRformerSlicerLib.scene.preview import PreviewLayer
 from LRformerSlicerLib.scene.views import hasViews, sliceNodes
 

@@ -6,7 +6,12 @@ from slicer.i18n import tr as _
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.panel.choices import Task
 from LRformerSlicerLib.scene.recognition import recognise
+from LRformerSlicerLib.scene.result_volumes import resultVolumes
 from LRformerSlicerLib.scene.sample_data import SAMPLE_NAMES, loadSampleVolume
+from LRformerSlicerLib.scene.volume_input import firstSuitableVolume
+
+LOAD_INTERVAL_MS, LOAD_LOOKS = 100, 300
+"""How often to look whether the voxels of a new volume have come: it enters the scene before them."""
 
 
 class InputChoice:
@@ -18,6 +23,11 @@ class InputChoice:
         self._onProblem = onProblem
         self._recognised = None
         self._isShowing = False
+        self._looksLeft = 0
+        self._loadTimer = qt.QTimer()
+        self._loadTimer.setSingleShot(True)
+        self._loadTimer.setInterval(LOAD_INTERVAL_MS)
+        self._loadTimer.connect("timeout()", self.onLoaded)
         self._sampleMenu = qt.QMenu(ui.sampleDataButton)
         self.sampleActions = {}
         for name in SAMPLE_NAMES:
@@ -38,6 +48,8 @@ class InputChoice:
 
     def update(self, parameters) -> bool:
         """Say what the input of `parameters` was taken for, or why it cannot be restored; returns whether it can."""
+        if parameters is not None:
+            self.updateOffered(parameters)
         volume = parameters.inputVolume if parameters is not None else None
         if volume is None:
             self._recognised = None
@@ -54,6 +66,35 @@ class InputChoice:
                 self._ui.recognisedLabel.text = error.message
                 self._recognised = key, False
         return self._recognised[1]
+
+    def updateOffered(self, parameters) -> None:
+        """Offer the volumes of the scene without what restorations have made, unless the user asks for those too."""
+        chosen = parameters.inputVolume
+        hidden = [] if parameters.offersResults else [node.GetID() for node in resultVolumes() if node is not chosen]
+        model = self._ui.inputSelector.sortFilterProxyModel()
+        if list(model.hiddenNodeIDs) != hidden:
+            model.hiddenNodeIDs = hidden
+
+    def chooseWhenLoaded(self) -> None:
+        """A volume was added: where none is chosen, choose it as soon as its voxels are there."""
+        if self._ui.inputSelector.currentNode() is None:
+            self._looksLeft = LOAD_LOOKS
+            self._loadTimer.start()
+
+    def onLoaded(self) -> None:
+        """Choose the first suitable volume, unless the user has chosen meanwhile."""
+        if self._ui.inputSelector.currentNode() is not None:
+            return
+        volume = firstSuitableVolume()
+        self._looksLeft -= 1
+        if volume is not None:
+            self._ui.inputSelector.setCurrentNode(volume)
+        elif self._looksLeft > 0:
+            self._loadTimer.start()
+
+    def close(self) -> None:
+        """Wait for no volume any more."""
+        self._loadTimer.stop()
 
     def onInputChanged(self, node) -> None:
         """Another volume was chosen."""

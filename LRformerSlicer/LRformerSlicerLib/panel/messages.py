@@ -1,5 +1,6 @@
 """What the panel says of a run, in sentences for people."""
 
+import html
 import logging
 
 from slicer.i18n import tr as _
@@ -15,6 +16,14 @@ def userMessage(error):
     return _(
         "The restoration failed unexpectedly ({error}): please report it with the messages in the Python console."
     ).format(error=f"{type(error).__name__}: {error}")
+
+
+def toolTipOf(text):
+    """`text` as a tool tip that shows every character of it.
+
+    Qt and Slicer take tool tips for HTML: a volume called "<img src=...>" would load the picture.
+    """
+    return "<p>" + html.escape(text).replace("\n", "<br>") + "</p>" if text else ""
 
 
 def progressText(event):

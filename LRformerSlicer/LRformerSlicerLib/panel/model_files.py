@@ -135,7 +135,8 @@ class ModelFiles:
             "Remove these files from {folder}?\n\n{names}\n\nOther files there stay, and so do the weights that came "
             "with the extension."
         )
-        if not slicer.util.confirmOkCancelDisplay(question.format(folder=folder, names=names)):
+        question = question.format(folder=folder, names=names)
+        if not slicer.util.confirmOkCancelDisplay(question, textFormat=qt.Qt.PlainText):
             return
         try:
             remove_files(files)

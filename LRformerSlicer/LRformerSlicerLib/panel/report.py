@@ -7,6 +7,7 @@ import qt
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.panel.messages import toolTipOf
 from LRformerSlicerLib.scene.views import jumpTo, rasOfVoxel
 
 RESEARCH_USE = "For research use, not for diagnosis."
@@ -163,7 +164,7 @@ class ReportTable:
         for index, (name, value, key) in enumerate(rows):
             for column, content in enumerate((name, value)):
                 item = qt.QTableWidgetItem(content)
-                item.setToolTip(tips.get(key, content))
+                item.setToolTip(toolTipOf(tips.get(key, content)))
                 table.setItem(index, column, item)
         table.resizeColumnToContents(0)
         self._keys = [key for _name, _value, key in rows]

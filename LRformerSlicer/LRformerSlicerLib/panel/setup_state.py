@@ -14,17 +14,18 @@ class SetupState:
     def __init__(self, ui, onProblem) -> None:
         self._ui = ui
         self._onProblem = onProblem
-        self._isMissing = False
+        self.isMissing = False
+        """Asked in place of the box's visibility, which Qt denies as long as the panel itself is not shown."""
         ui.setupButton.connect("clicked(bool)", self.onSetup)
 
     def update(self) -> None:
         """Look what is missing, and say it."""
         missing = missingRequirements()
         self._ui.setupBox.visible = bool(missing)
-        if bool(missing) != self._isMissing:
-            self._isMissing = bool(missing)
+        if bool(missing) != self.isMissing:
+            self.isMissing = bool(missing)
             # Nothing was restored yet: its place is better used for what to do first.
-            self._ui.reportSection.collapsed = self._isMissing
+            self._ui.reportSection.collapsed = self.isMissing
         if missing:
             self._ui.setupLabel.text = _(
                 "Before the first restoration these Python packages must be installed: {packages}. The button asks "

@@ -23,12 +23,17 @@ class StrengthPart:
 
     def update(self, parameters) -> None:
         """Follow `parameters`."""
-        self._ui.strengthSlider.enabled = parameters is not None and parameters.differenceVolume is not None
-        if parameters is None or parameters.restoredVolume is None or parameters.differenceVolume is None:
+        nodes = (
+            (parameters.inputVolume, parameters.restoredVolume, parameters.differenceVolume)
+            if parameters is not None
+            else (None,)
+        )
+        canBlend = all(node is not None for node in nodes)
+        self._ui.strengthSlider.enabled = canBlend
+        if not canBlend:
             self.finish()
             self._blend = None
             return
-        nodes = parameters.inputVolume, parameters.restoredVolume, parameters.differenceVolume
         if self._blend is None or not self._blend.fits(*nodes):
             self.finish()
             self._blend = StrengthBlend(*nodes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from LRformerSlicerLib.scene.volume_output import isResult
+from LRformerSlicerLib.scene.result_volumes import isResult
 
 
 def batchVolumes() -> list:

@@ -6,7 +6,6 @@ user's layouts keep what they show, and the layout itself comes back when the co
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 
 import numpy as np
@@ -14,40 +13,18 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from LRformerSlicerLib.scene.compare_layouts import (
+    DIFFERENCE_VIEW,
+    ORIGINAL_VIEW,
+    RESTORED_VIEW,
+    SINGLE_VIEW,
+    Mode,
+    addCompareLayouts,
+    leaveCompareLayout,
+    rememberUserLayout,
+)
 from LRformerSlicerLib.scene.swipe import Swipe
 from LRformerSlicerLib.scene.views import compositeNode, layoutNode, rasCenter, sliceNodes
-
-ORIGINAL_VIEW, RESTORED_VIEW, DIFFERENCE_VIEW, SINGLE_VIEW = (
-    f"LRformer{name}" for name in ("Original", "Restored", "Difference", "Single")
-)
-VIEW_COLORS = {
-    ORIGINAL_VIEW: "#C8C8C8",
-    RESTORED_VIEW: "#8FD18F",
-    DIFFERENCE_VIEW: "#E0A85C",
-    SINGLE_VIEW: "#8FB8E0",
-}
-
-
-class Mode(enum.Enum):
-    """The ways to compare, and the views of each."""
-
-    SIDE_BY_SIDE = (7311, (ORIGINAL_VIEW, RESTORED_VIEW))
-    FLICKER = (7312, (SINGLE_VIEW,))
-    SWIPE = (7312, (SINGLE_VIEW, "swipe"))
-    DIFFERENCE = (7313, (RESTORED_VIEW, DIFFERENCE_VIEW))
-
-    @property
-    def layoutId(self) -> int:
-        """The number of its layout in Slicer."""
-        return self.value[0]
-
-    @property
-    def viewNames(self) -> tuple[str, ...]:
-        """The layout names of its views, left to right."""
-        return tuple(name for name in self.value[1] if name in VIEW_COLORS)
-
-
-OWN_LAYOUTS = {mode.layoutId for mode in Mode}
 
 
 class CompareViews:
@@ -58,7 +35,6 @@ class CompareViews:
 
     def __init__(self, onSwipeDragged: Callable[[float], None] = lambda share: None) -> None:
         self.mode: Mode | None = None
-        self._userLayout: int | None = None
         self._volumes: tuple = (None, None, None)
         self._isOriginalShown = True
         self._observations: list[tuple] = []
@@ -72,11 +48,9 @@ class CompareViews:
         layout = layoutNode()
         seenNode = self._seenSliceNode()
         seenRas = rasCenter(seenNode) if seenNode is not None else None
-        isChange = self.mode is not None and layout.GetViewArrangement() in OWN_LAYOUTS
-        if not isChange:
-            self._userLayout = layout.GetViewArrangement()
+        rememberUserLayout(layout)
         self._unfollow()
-        self._addLayouts(layout)
+        addCompareLayouts(layout)
         layout.SetViewArrangement(mode.layoutId)
         slicer.app.processEvents()  # the new views get their size now: fitting needs it
         self.mode, self._volumes = mode, (originalNode, restoredNode, differenceNode)
@@ -102,10 +76,8 @@ class CompareViews:
         self._unfollow()
         self.mode = None
         manager = slicer.app.layoutManager()
-        if manager is not None and self._userLayout is not None:
-            layout = manager.layoutLogic().GetLayoutNode()
-            if layout.GetViewArrangement() in OWN_LAYOUTS:
-                layout.SetViewArrangement(self._userLayout)
+        if manager is not None:
+            leaveCompareLayout(manager.layoutLogic().GetLayoutNode())
         self._volumes = (None, None, None)
 
     def flick(self) -> None:
@@ -210,23 +182,6 @@ class CompareViews:
         }
         for name in self.mode.viewNames:
             self._sliceNode(name).SetLayoutLabel(labels[name])
-
-    def _addLayouts(self, layout) -> None:
-        for mode in Mode:
-            if not layout.IsLayoutDescription(mode.layoutId):
-                layout.AddLayoutDescription(mode.layoutId, layoutDescription(mode.viewNames))
-
-
-def layoutDescription(viewNames: tuple[str, ...]) -> str:
-    """The XML that Slicer wants of a layout: the named slice views in a row."""
-    items = "".join(
-        f'<item><view class="vtkMRMLSliceNode" singletontag="{name}">'
-        f'<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="default">{name.removeprefix("LRformer")}</property>'
-        f'<property name="viewcolor" action="default">{VIEW_COLORS[name]}</property></view></item>'
-        for name in viewNames
-    )
-    return f'<layout type="horizontal" split="true">{items}</layout>'
 
 
 def _copyWindow(display, other) -> None:

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -95,7 +96,7 @@ def _installWheels(missing: list[str]) -> None:
     wanted = [line for line in missing if _name(line) in present]
     question = _("Install these Python packages from {folder}: {packages}?")
     if not wanted or not slicer.util.confirmOkCancelDisplay(
-        question.format(folder=folder, packages=", ".join(present))
+        question.format(folder=folder, packages=", ".join(present)), textFormat=qt.Qt.PlainText
     ):
         return
     source = ["--no-index", "--find-links", str(folder)]

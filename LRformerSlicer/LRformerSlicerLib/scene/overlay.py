@@ -9,14 +9,8 @@ import vtk.util.numpy_support
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.scene.colors import divergingColors, sequentialColors
+from LRformerSlicerLib.scene.legend import hideLegend, showLegend
 from LRformerSlicerLib.scene.views import ViewContents, compositeNode, removeWithDisplay
-
-LEGEND_LABELS = 5
-LEGEND_FORMAT = "%.2f"
-COARSE_LEGEND_FORMAT = "%.0f"
-LEGEND_SIZE = (0.06, 0.2)
-LEGEND_POSITION = (0.985, 0.03)
-"""Shares of the view: small, and at its lower right edge, where little of the patient is covered."""
 
 
 class Overlay:
@@ -113,31 +107,6 @@ class Overlay:
         self._contourId = None
 
 
-def showLegend(volumeNode, title: str, nodes) -> None:
-    """A colour legend of the volume in the views of the slice `nodes` and nowhere else."""
-    logic = slicer.modules.colors.logic()
-    legend = logic.GetColorLegendDisplayNode(volumeNode)
-    if legend is None:
-        legend = logic.AddDefaultColorLegendDisplayNode(volumeNode)
-        legend.SetSaveWithScene(False)
-    legend.SetTitleText(title)
-    legend.SetMaxNumberOfColors(256)
-    legend.SetNumberOfLabels(LEGEND_LABELS)
-    legend.SetSize(*LEGEND_SIZE)
-    legend.SetPosition(*LEGEND_POSITION)
-    legend.SetViewNodeIDs([node.GetID() for node in nodes])
-    upper = volumeNode.GetDisplayNode().GetWindowLevelMax()
-    legend.SetLabelFormat(LEGEND_FORMAT if upper < 10 else COARSE_LEGEND_FORMAT)
-    legend.SetVisibility(True)
-
-
-def hideLegend(volumeNode) -> None:
-    """Take the volume's colour legend away."""
-    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(volumeNode)
-    if legend is not None:
-        slicer.mrmlScene.RemoveNode(legend)
-
-
 def showDifference(differenceNode, unit: str, nodes) -> None:
     """Colours of a signed map, the same range on both sides of zero, with a legend in `unit`."""
     display = differenceNode.GetDisplayNode()
@@ -145,6 +114,4 @@ def showDifference(differenceNode, unit: str, nodes) -> None:
     half = max(abs(display.GetWindowLevelMin()), abs(display.GetWindowLevelMax()))
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(-half, half)
-    legend_format = COARSE_LEGEND_FORMAT if half >= 10 else "%.2g"
     showLegend(differenceNode, _("Change ({unit})").format(unit=unit), nodes)
-    slicer.modules.colors.logic().GetColorLegendDisplayNode(differenceNode).SetLabelFormat(legend_format)

@@ -16,6 +16,7 @@ import vtk.util.numpy_support
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.scene.result_volumes import isResult
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 MODALITY_ATTRIBUTE = "LRformerSlicer.Modality"
@@ -73,8 +74,10 @@ def checkInput(volumeNode) -> None:
 
 
 def firstSuitableVolume():
-    """The first volume in the scene that can be restored, or None."""
+    """The first volume in the scene that can be restored and is no result of a restoration, or None."""
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        if isResult(node) or node.GetHideFromEditors():
+            continue
         try:
             checkInput(node)
         except UserError:

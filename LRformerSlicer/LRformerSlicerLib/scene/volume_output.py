@@ -18,6 +18,8 @@ from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.scene.colors import divergingColors, sequentialColors
+from LRformerSlicerLib.scene.legend import roundUpperEnd
+from LRformerSlicerLib.scene.result_volumes import RESULT_ATTRIBUTE
 from LRformerSlicerLib.scene.volume_input import LPS_FROM_RAS, ijkToRas
 
 GEOMETRY_TOLERANCE_MM = 1e-3
@@ -30,9 +32,6 @@ MAP_RANGE_VOXELS = 1_000_000
 """As many voxels are enough for the display range; sorting all of a large CT would freeze Slicer for seconds."""
 
 GREY_ID = "vtkMRMLColorTableNodeGrey"
-
-RESULT_ATTRIBUTE = "LRformerSlicer.Result"
-"""On every volume that a restoration made: which of its images it is."""
 
 
 def addResultNodes(inputNode, files: dict[str, Path]) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
@@ -62,11 +61,6 @@ def addResultNodes(inputNode, files: dict[str, Path]) -> dict[str, slicer.vtkMRM
                 placeBeside(node, inputNode)
             nodes[name] = node
     return nodes
-
-
-def isResult(node) -> bool:
-    """Whether a restoration made this volume."""
-    return bool(node.GetAttribute(RESULT_ATTRIBUTE))
 
 
 @contextlib.contextmanager
@@ -201,7 +195,7 @@ def _mapUpper(node) -> float:
     values = values[:: max(1, values.size // MAP_RANGE_VOXELS)]
     values = np.abs(values[np.isfinite(values)])
     values = values[values > 0]
-    return float(np.percentile(values, MAP_PERCENTILE)) if values.size else 1.0
+    return roundUpperEnd(float(np.percentile(values, MAP_PERCENTILE))) if values.size else 1.0
 
 
 def placeBeside(node, inputNode) -> None:
