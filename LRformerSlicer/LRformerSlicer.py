@@ -6,6 +6,7 @@ below imports torch: that happens in the worker only (see LRformerSlicerLib).
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from typing import Annotated
 
@@ -348,6 +349,35 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
         job.start()
         self._job = job
         self._timer.start()
+
+    def restore(self, inputVolume, task=Task.AUTOMATIC, device=Device.AUTOMATIC, referenceVolume=None, **options):
+        """Restore and wait for the end, for the Python console and for scripts; Slicer stays usable meanwhile.
+
+        Returns (nodes, report): the result nodes by name ("restored", "prior", "uncertainty", "consistency",
+        "difference", "expected_error" where the weights tell it), and the report as a dict.  The arguments are those of
+        startRestoration.  Raises UserError where the volume cannot be restored, or the run fails or is cancelled.
+        """
+        outcome = []
+        callbacks = self.onFinished, self.onFailed, self.onCancelled
+        onFinished, onFailed, onCancelled = callbacks
+
+        def keep(result, callback, *arguments):
+            outcome.append(result)
+            callback(*arguments)
+
+        self.onFinished = lambda volume, nodes, report: keep((nodes, report), onFinished, volume, nodes, report)
+        self.onFailed = lambda message: keep(UserError(message), onFailed, message)
+        self.onCancelled = lambda: keep(UserError(_("The restoration was cancelled.")), onCancelled)
+        try:
+            self.startRestoration(inputVolume, task, device, None, referenceVolume, **options)
+            while not outcome:
+                slicer.app.processEvents()
+                time.sleep(0.01)
+        finally:
+            self.onFinished, self.onFailed, self.onCancelled = callbacks
+        if isinstance(outcome[0], UserError):
+            raise outcome[0]
+        return outcome[0]
 
     def poll(self):
         """Pass on what the worker said since the last call."""

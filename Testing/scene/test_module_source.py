@@ -14,8 +14,22 @@ IN_SLICERS_PROCESS = [*SLICER_FACING, LIBRARY / "worker" / "client.py", LIBRARY 
 OURS = {"LRformerSlicerLib"}
 FROM_SLICER = {"slicer", "vtk", "qt", "ctk", "SimpleITK", "numpy", "scipy"}
 STANDARD = {
-    *("__future__", "collections", "contextlib", "dataclasses", "enum", "importlib", "inspect", "itertools", "json"),
-    *("logging", "math", "os", "pathlib", "re", "shutil", "signal", "subprocess", "sys", "tempfile", "time", "typing", "html"),
+    *("__future__", "collections", "contextlib", "dataclasses", "enum", "html", "importlib", "inspect", "itertools"),
+    *(
+        "logging",
+        "math",
+        "os",
+        "pathlib",
+        "re",
+        "shutil",
+        "signal",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "time",
+        "typing",
+        "html",
+    ),
 }
 
 PROPERTIES = {

@@ -167,6 +167,26 @@ def test_what_the_user_chose_comes_back_with_the_scene(panel, open_volume, scene
     assert panel._parameterNode.inputVolume.GetName() == "Thorax"
 
 
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("samplesSpinBox", 1, 64),
+        ("seedSpinBox", 0, 1_000_000),
+        ("strengthSlider", 0, 100),
+        ("swipeSlider", 0, 100),
+        ("opacitySlider", 0, 100),
+        ("thresholdSlider", 0, 1),
+    ],
+)
+def test_bound_numbers_keep_their_limits(panel, name, low, high):
+    widget = getattr(panel.ui, name)
+    assert (widget.minimum, widget.maximum) == (low, high)
+    widget.value = high + 1
+    assert widget.value == high
+    widget.value = low - 1
+    assert widget.value == low
+
+
 def test_every_control_has_a_tool_tip_and_a_translated_choice(panel):
     for widget in (panel.ui.inputSelector, panel.ui.taskSelector, panel.ui.deviceSelector, panel.ui.restoreButton):
         assert widget.toolTip.endswith(".")

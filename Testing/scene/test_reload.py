@@ -84,3 +84,8 @@ def test_ten_reloads_leave_one_visible_panel_and_one_set_of_layout_items(panel):
     shown = [child for child in holder.children() if hasattr(child, "isVisible") and child.isVisible()]
     assert shown == [current.uiWidget]
     assert holder.layout().count() == 1
+
+
+def test_reload_shows_no_set_up_box_where_nothing_is_missing(panel):
+    new = reload(panel)
+    assert not new.ui.setupBox.visible and not new.setupState.isMissing

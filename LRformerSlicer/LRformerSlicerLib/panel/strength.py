@@ -23,17 +23,15 @@ class StrengthPart:
 
     def update(self, parameters) -> None:
         """Follow `parameters`."""
-        nodes = (
-            (parameters.inputVolume, parameters.restoredVolume, parameters.differenceVolume)
-            if parameters is not None
-            else (None,)
+        canBlend = (
+            parameters is not None and parameters.restoredVolume is not None and parameters.differenceVolume is not None
         )
-        canBlend = all(node is not None for node in nodes)
         self._ui.strengthSlider.enabled = canBlend
         if not canBlend:
             self.finish()
             self._blend = None
             return
+        nodes = parameters.inputVolume, parameters.restoredVolume, parameters.differenceVolume
         if self._blend is None or not self._blend.fits(*nodes):
             self.finish()
             self._blend = StrengthBlend(*nodes)

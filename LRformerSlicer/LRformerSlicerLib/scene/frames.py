@@ -9,6 +9,7 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
+from LRformerSlicerLib.scene.result_volumes import RESULT_ATTRIBUTE
 from LRformerSlicerLib.scene.views import removeWithDisplay
 from LRformerSlicerLib.scene.volume_input import MODALITY_ATTRIBUTE, modalityOf
 from LRformerSlicerLib.scene.volume_output import placeBeside, resultLabel, showAsInput, showMapRange
@@ -130,6 +131,7 @@ class FrameSeries:
         slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(self._browser)
         proxy = self._browser.GetProxyNode(sequence)
         proxy.SetName(name)
+        proxy.SetAttribute(RESULT_ATTRIBUTE, result)
         proxy.SetAndObserveTransformNodeID(self._proxy.GetTransformNodeID())
         proxy.CreateDefaultDisplayNodes()
         proxy.GetDisplayNode().AutoWindowLevelOff()

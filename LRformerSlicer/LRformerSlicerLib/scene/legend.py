@@ -13,7 +13,7 @@ LABEL_WIDTH = 6
 """Characters of every label, padded with blanks.  Slicer takes the largest font in which all labels fit into the
 legend, so that shorter ones would be printed larger, and the title with them."""
 
-SIZE = (0.06, 0.2)
+SIZE = (0.09, 0.22)
 POSITION = (0.985, 0.03)
 """Fractions of the view: small, and at its lower right edge, where little of the patient is covered."""
 
@@ -32,7 +32,7 @@ def labelFormat(lower: float, upper: float) -> str:
     step = (upper - lower) / (TICKS - 1)
     ticks = [lower + index * step for index in range(TICKS)]
     fewest = max(0, -math.floor(math.log10(step))) if step > 0 else 0
-    for decimals in (fewest, fewest + 1):
+    for decimals in range(fewest, fewest + 3):
         if all(abs(round(tick, decimals) - tick) < 1e-3 * step for tick in ticks):
             return f"%{LABEL_WIDTH}.{decimals}f"
     return f"%{LABEL_WIDTH}.{fewest + 1}f"
