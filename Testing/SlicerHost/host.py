@@ -16,7 +16,15 @@ import slicer  # isort: skip
 import slicer.util  # isort: skip
 import vtk  # isort: skip
 from PySide6 import QtCore, QtWidgets  # isort: skip
-from SlicerHost import parameter_node_wrapper, scripted_module, views, widgets  # isort: skip
+from SlicerHost import ctk_widgets, parameter_node_wrapper, scripted_module, views, widgets  # isort: skip
+from SlicerHost.connecting import ConnectsBySignature, Signature  # isort: skip
+
+
+class ModuleManager(ConnectsBySignature, QtCore.QObject):
+    """``slicer.app.moduleManager()``: tells when a module is about to be unloaded."""
+
+    moduleAboutToBeUnloaded = QtCore.Signal(str)
+    SIGNATURES = (Signature("moduleAboutToBeUnloaded(QString)"),)
 
 
 class Application:
@@ -27,6 +35,7 @@ class Application:
     def __init__(self, qApplication, applicationLogic):
         self._qApplication = qApplication
         self._applicationLogic = applicationLogic
+        self._moduleManager = ModuleManager()
         self.temporaryPath = tempfile.gettempdir()
         self.mainWindow = None
         self._slots = {"startupCompleted()": []}
@@ -37,6 +46,9 @@ class Application:
 
     def applicationLogic(self):
         return self._applicationLogic
+
+    def moduleManager(self):
+        return self._moduleManager
 
     def layoutManager(self):
         return self.mainWindow.layoutManager if self.mainWindow is not None else None
@@ -51,20 +63,50 @@ class Application:
         return self._qApplication.topLevelWidgets()
 
 
+class ModuleDescription:
+    """``slicer.modules.<name>``: what a module says of itself. Other attributes are refused, as PythonQt does."""
+
+    __slots__ = (
+        *("path", "name", "title", "categories", "dependencies", "contributors", "helpText", "acknowledgementText"),
+        *("icon", "index", "hidden", "widgetRepresentationCreationEnabled", "_widget"),
+    )
+
+    def __init__(self, path, name):
+        self.path, self.name = path, name
+        self._widget = None
+
+    def widgetRepresentation(self):
+        """What holds the panel, with the panel set up in it when first asked for."""
+        if self._widget is None:
+            self._widget = ModuleWidget(self.name)
+            self._widget.reload()
+        return self._widget
+
+
 class ModuleWidget(widgets.qMRMLWidget):
     """``qSlicerScriptedLoadableModuleWidget``: what holds the panel, also over a Reload."""
 
     def __init__(self, name):
         super().__init__()
-        self.isEntered = False
-        self._name = name
+        self._name, self._isEntered, self._panel = name, False, None
         self.setLayout(QtWidgets.QVBoxLayout())
         self.setMRMLScene(slicer.mrmlScene)
 
+    isEntered = property(lambda self: self._isEntered)
+
     def reload(self):
-        widget = getattr(sys.modules[self._name], f"{self._name}Widget")(self)
-        setattr(slicer.modules, f"{self._name}Widget", widget)
-        widget.setup()
+        """Make the panel, and set it up; whether the module is open does not change, and enter is not called."""
+        self._panel = getattr(sys.modules[self._name], f"{self._name}Widget")(self)
+        setattr(slicer.modules, f"{self._name}Widget", self._panel)
+        self._panel.setup()
+
+    def enter(self):
+        self._isEntered = True
+        self._panel.enter()
+
+    def exit(self):
+        self._isEntered = False
+        self._panel.exit()
 
 
 class Host:
@@ -73,6 +115,7 @@ class Host:
     def __init__(self):
         qt = pythonqt.makeModule()
         sys.modules["qt"] = qt
+        sys.modules["ctk"] = ctk_widgets.makeModule()
         self.qApplication = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["SlicerHost"])
         _keepSettingsIn(tempfile.mkdtemp(prefix="SlicerHost-settings-"))
         scene = slicer.vtkMRMLScene()
@@ -136,19 +179,16 @@ class Host:
         sys.modules[name] = module
         spec.loader.exec_module(module)
 
-        description = types.SimpleNamespace(path=str(path))
+        description = ModuleDescription(str(path), name)
         getattr(module, name)(description)
         setattr(slicer.modules, name.lower(), description)
-        parent = ModuleWidget(name)
-        description.widgetRepresentation = lambda: parent
-        parent.reload()
-        widget = getattr(slicer.modules, f"{name}Widget")
-        parent.isEntered = True
-        widget.enter()
+        parent = description.widgetRepresentation()
+        # The order of Slicer's module panel: the panel is seen, then its module is told that it was opened.
         if slicer.app.mainWindow is not None:
             slicer.app.mainWindow.holdPanel(parent)
         parent.show()
-        return widget
+        parent.enter()
+        return getattr(slicer.modules, f"{name}Widget")
 
     def closeModule(self, widget):
         """Leave the module and unload its panel.
@@ -157,9 +197,10 @@ class Host:
         new attributes on Qt objects, which PythonQt would have refused.
         """
         stray = pythonqt.strayAttributes(widget.parent)
-        widget.parent.isEntered = False
-        widget.exit()
-        widget.cleanup()
+        if widget.parent.isEntered:
+            widget.parent.exit()
+            widget.parent.hide()
+        slicer.app.moduleManager().moduleAboutToBeUnloaded.emit(widget.moduleName)
         for child in widget.parent.findChildren(slicer.qMRMLNodeComboBox):
             child.setMRMLScene(None)
         widget.parent.close()

@@ -19,25 +19,39 @@ CLASSES = {
     QtCore: ("QFile", "QSettings", "QTimer", "QUrl"),
     QtGui: ("QAction", "QDesktopServices", "QIcon", "QKeySequence", "QShortcut"),
     QtWidgets: (
-        *("QApplication", "QCheckBox", "QComboBox", "QLabel", "QLineEdit", "QMenu", "QProgressBar", "QPushButton"),
+        *("QAbstractButton", "QApplication", "QCheckBox", "QComboBox", "QLabel", "QLineEdit", "QMenu", "QProgressBar", "QPushButton"),
         *("QSlider", "QDoubleSpinBox", "QSpinBox", "QTableWidget", "QTableWidgetItem", "QVBoxLayout", "QWidget"),
     ),
 }
 
 
-VIRTUAL_GETTERS = ("sizeHint", "minimumSizeHint")
-"""Virtual in C++: PySide6 would take an attribute of that name for an override and call it for ever."""
+BASES = (QtWidgets.QWidget, QtWidgets.QAbstractButton)
+"""Python classes derive from these, and then connect cannot be replaced in them."""
 
 
 class PropertyAttribute:
     """A Q_PROPERTY as an attribute of its class."""
 
-    def __init__(self, name: str, isWritable: bool) -> None:
+    _asked: set[str] = set()
+
+    def __init__(self, name: str, isWritable: bool, virtual=None) -> None:
         self.name = name
         self.isWritable = isWritable
+        self._virtual = virtual
 
     def __get__(self, instance, owner=None):
-        return self if instance is None else instance.property(self.name)
+        if instance is None:
+            return self
+        if self._virtual is None:
+            return instance.property(self.name)
+        # To read a property that is virtual in C++, Qt asks Python for an override of that name: not this one.
+        if self.name in self._asked:
+            return self._virtual.__get__(instance, owner)
+        self._asked.add(self.name)
+        try:
+            return instance.property(self.name)
+        finally:
+            self._asked.discard(self.name)
 
     def __set__(self, instance, value) -> None:
         if not self.isWritable:
@@ -45,6 +59,8 @@ class PropertyAttribute:
         isAccepted = instance.setProperty(self.name, value)
         if not isAccepted:
             raise TypeError(f"Qt property {self.name} does not take {value!r}")
+        if self.name == "toolTip":
+            wrapToolTip(instance)  # Qt sets a property in C++, past setToolTip
 
 
 def makeModule() -> types.ModuleType:
@@ -56,6 +72,7 @@ def makeModule() -> types.ModuleType:
             if "_isPythonQtLike" not in cls.__dict__:
                 _patch(cls)
             setattr(qt, name, cls)
+    QtWidgets.QWidget.setToolTip = _setToolTip
     qt.Qt = QtCore.Qt  # the enumerations
     return qt
 
@@ -65,9 +82,10 @@ def _exposeProperties(cls: type) -> None:
     metaObject = cls.staticMetaObject
     for index in range(metaObject.propertyCount()):
         qtProperty = metaObject.property(index)
-        if qtProperty.name() in VIRTUAL_GETTERS:
-            continue
-        setattr(cls, qtProperty.name(), PropertyAttribute(qtProperty.name(), qtProperty.isWritable()))
+        name = qtProperty.name()
+        virtual = getattr(cls, name, None) if name in ("sizeHint", "minimumSizeHint") else None
+        virtual = virtual._virtual if isinstance(virtual, PropertyAttribute) else virtual
+        setattr(cls, name, PropertyAttribute(name, qtProperty.isWritable(), virtual))
     cls.name = PropertyAttribute("objectName", True)  # PythonQt's own alias, slicer.util relies on it
 
 
@@ -90,8 +108,18 @@ def _patch(cls: type) -> None:
         return originalGetattribute(self, name)
 
     cls.__init__ = strictInit
-    if isObject and cls is not QtWidgets.QWidget:  # Python classes derive from QWidget, where this cannot be applied
+    if isObject and cls not in BASES:
         cls.__getattribute__ = getattribute
+
+
+def _setToolTip(self, text) -> None:
+    self.toolTip = text
+
+
+def wrapToolTip(widget: QtWidgets.QWidget) -> None:
+    """As Slicer's application does with every plain tool tip: make it rich text, so that long ones are wrapped."""
+    if isinstance(widget, QtWidgets.QWidget) and widget.toolTip and not QtGui.Qt.mightBeRichText(widget.toolTip):
+        widget.toolTip = QtGui.Qt.convertFromPlainText(widget.toolTip, QtGui.Qt.WhiteSpaceMode.WhiteSpaceNormal)
 
 
 def strayAttributes(root: QtCore.QObject) -> list[str]:
