@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib.util
 import shutil
 import sys
@@ -98,15 +99,22 @@ class ModuleWidget(widgets.qMRMLWidget):
         """Make the panel, and set it up; whether the module is open does not change, and enter is not called."""
         self._panel = getattr(sys.modules[self._name], f"{self._name}Widget")(self)
         setattr(slicer.modules, f"{self._name}Widget", self._panel)
-        self._panel.setup()
+        self._call("setup")
 
     def enter(self):
         self._isEntered = True
-        self._panel.enter()
+        self._call("enter")
 
     def exit(self):
         self._isEntered = False
-        self._panel.exit()
+        self._call("exit")
+
+    def _call(self, name):
+        """As from C++: a method may be missing, and what it raises is printed and no more."""
+        try:
+            getattr(self._panel, name, lambda: None)()
+        except Exception:
+            sys.excepthook(*sys.exc_info())
 
 
 class Host:
@@ -169,7 +177,10 @@ class Host:
         slicer.app.mainWindow = None
 
     def openModule(self, path: Path):
-        """Load the module file at `path` as Slicer does and open its panel; returns the module's widget object."""
+        """Load the module file at `path` as Slicer does and open its panel; returns the module's widget object.
+
+        Raises what setup and enter have raised, after both, with the module closed again.
+        """
         path = Path(path)
         name = path.stem
         if str(path.parent) not in sys.path:
@@ -188,7 +199,13 @@ class Host:
             slicer.app.mainWindow.holdPanel(parent)
         parent.show()
         parent.enter()
-        return getattr(slicer.modules, f"{name}Widget")
+        widget = getattr(slicer.modules, f"{name}Widget")
+        if self._uncaught:
+            first = self._uncaught[0]
+            with contextlib.suppress(Exception):
+                self.closeModule(widget)
+            raise first
+        return widget
 
     def closeModule(self, widget):
         """Leave the module and unload its panel.

@@ -5,7 +5,6 @@ Which node is chosen when one is added or deleted is decided by Qt's own combo b
 
 from __future__ import annotations
 
-import slicer
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 

@@ -19,8 +19,9 @@ CLASSES = {
     QtCore: ("QFile", "QSettings", "QTimer", "QUrl"),
     QtGui: ("QAction", "QDesktopServices", "QIcon", "QKeySequence", "QShortcut"),
     QtWidgets: (
-        *("QAbstractButton", "QApplication", "QCheckBox", "QComboBox", "QLabel", "QLineEdit", "QMenu", "QProgressBar", "QPushButton"),
-        *("QSlider", "QDoubleSpinBox", "QSpinBox", "QTableWidget", "QTableWidgetItem", "QVBoxLayout", "QWidget"),
+        *("QAbstractButton", "QApplication", "QCheckBox", "QComboBox", "QDoubleSpinBox", "QLabel", "QLineEdit"),
+        *("QMenu", "QProgressBar", "QPushButton", "QSlider", "QSpinBox", "QTableWidget", "QTableWidgetItem"),
+        *("QVBoxLayout", "QWidget"),
     ),
 }
 

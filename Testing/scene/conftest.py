@@ -1,11 +1,10 @@
-"""The host, an empty scene, real volumes with awkward geometry, and a small real checkpoint."""
+"""The application, an empty scene, real volumes with awkward geometry, and a small real checkpoint."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -33,18 +32,27 @@ for task, scale in (("ct-denoise", 1), ("mr-sr2", 2)):
 
 
 @pytest.fixture(scope="session")
-def host():
-    """The running host; skips where slicer-core or PySide6 is missing. Real MRML, but not the Slicer application."""
-    os.environ["PYSIDE6_OPTION_LAZY"] = "0"  # as SlicerHost.pythonqt needs it, before the first import of PySide6
-    for name in ("slicer", "PySide6.QtWidgets"):
-        pytest.importorskip(name, exc_type=ImportError, reason=f"{name} or a system library of it is missing")
-    import SlicerHost
+def application():
+    """The test host or, inside Slicer, Slicer itself; skips where slicer-core or PySide6 is missing."""
+    import application
 
-    return SlicerHost.start()
+    if not application.IS_SLICER:
+        os.environ["PYSIDE6_OPTION_LAZY"] = "0"  # as SlicerHost.pythonqt needs it, before the first import of PySide6
+        for name in ("slicer", "PySide6.QtWidgets"):
+            pytest.importorskip(name, exc_type=ImportError, reason=f"{name} or a system library of it is missing")
+    return application.start()
+
+
+@pytest.fixture(scope="session")
+def host(application):
+    """The test host; skips inside Slicer."""
+    if not hasattr(application, "host"):
+        pytest.skip("a test of the test host, and this is Slicer")
+    return application.host
 
 
 @pytest.fixture
-def scene(host):
+def scene(application):
     """The real MRML scene, empty."""
     import slicer
 
@@ -57,9 +65,10 @@ def scene(host):
 def checkpoints(tmp_path_factory) -> dict[str, Path]:
     """Small untrained LRformers by task, made in a process of their own: none here loads torch."""
     folder = tmp_path_factory.mktemp("models")
-    from LRformerSlicerLib.worker.client import worker_environment
+    from LRformerSlicerLib.worker.client import worker_command, worker_environment
 
-    subprocess.run([sys.executable, "-c", CHECKPOINT_CODE, str(folder)], check=True, env=worker_environment())
+    command = [worker_command()[0], "-c", CHECKPOINT_CODE, str(folder)]
+    subprocess.run(command, check=True, env=worker_environment())
     return {path.stem: path for path in folder.glob("*.safetensors")}
 
 
@@ -116,17 +125,17 @@ def oblique_geometry() -> np.ndarray:
 
 
 @pytest.fixture
-def panel(host, scene, checkpoints):
+def panel(application, scene, checkpoints):
     """The module, opened; its runs use the small checkpoint and no prior network unless a test says otherwise."""
-    widget = host.openModule(MODULE_PATH)
+    widget = application.open_module(MODULE_PATH)
     widget.logic.defaultOptions = {"model": str(checkpoints["ct-denoise"]), "prior": "none"}
     yield widget
-    host.closeModule(widget)
+    application.close_module()
 
 
 @pytest.fixture
-def wait_for(host):
-    """Lets the host's event loop run until a condition holds."""
+def wait_for(application):
+    """Lets the event loop run until a condition holds."""
     import slicer
 
     def wait(condition, seconds=LONGEST_JOB_S):
@@ -169,20 +178,19 @@ def voxel_hash(node) -> str:
 
 
 @pytest.fixture
-def views(host, scene):
-    """The host's main window with slice views; a panel opened after it stands in it."""
-    window = host.openMainWindow(1400, 1000)
-    yield window
-    host.closeMainWindow()
+def views(application, scene):
+    """The main window with slice views in Slicer's default layout; a panel opened after it stands in it."""
+    yield application.open_main_window()
+    application.close_main_window()
 
 
 @pytest.fixture
-def panel_with_views(views, host, checkpoints):
+def panel_with_views(views, application, checkpoints):
     """As `panel`, in a main window with views."""
-    widget = host.openModule(MODULE_PATH)
+    widget = application.open_module(MODULE_PATH)
     widget.logic.defaultOptions = {"model": str(checkpoints["ct-denoise"]), "prior": "none", "device": "cpu"}
     yield widget
-    host.closeModule(widget)
+    application.close_module()
 
 
 @pytest.fixture
@@ -209,14 +217,6 @@ def restored(panel_with_volume, wait_for):
 
 
 @pytest.fixture
-def pictures(views):
+def pictures(application, views):
     """What every slice view of the present layout shows, by layout name: arrays of pixels."""
-
-    def take() -> dict[str, np.ndarray]:
-        import slicer
-
-        slicer.app.processEvents()
-        shown = views.layoutManager.visibleSliceWidgets()
-        return {widget.mrmlSliceNode().GetLayoutName(): widget.sliceView().pixels().copy() for widget in shown}
-
-    return take
+    return application.pictures

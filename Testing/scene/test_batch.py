@@ -129,7 +129,7 @@ def test_cancel_keeps_what_is_done(batch, add_ct, wait_for, scene):
     assert restored_names() == ["Last restored", "Short restored"]
 
 
-def test_a_study_can_be_chosen_and_a_volume_deleted_meanwhile_is_said(batch, add_ct, wait_for, scene):
+def test_a_study_can_be_chosen_and_a_volume_deleted_meanwhile_is_said(batch, add_ct, wait_for, scene, application):
     import slicer
 
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
@@ -143,7 +143,7 @@ def test_a_study_can_be_chosen_and_a_volume_deleted_meanwhile_is_said(batch, add
     texts = [selector.itemText(index) for index in range(selector.count)]
     assert texts[:2] == ["Choose...", "All volumes"] and "Follow-up" in texts and "Patient / Study" in texts
     selector.setCurrentIndex(texts.index("Follow-up"))
-    selector.activated.emit(texts.index("Follow-up"))
+    application.emit(selector, "activated", texts.index("Follow-up"))
     assert batch.ui.batchButton.text == "Restore 2 volumes"
     batch.ui.batchButton.click()
     scene.RemoveNode(volumes[1])

@@ -6,9 +6,9 @@ import pytest
 from panel_contents import composite_of, parameters_of, slice_node
 
 
-def test_the_first_result_is_shown_side_by_side(restored, views):
+def test_the_first_result_is_shown_side_by_side(restored, application):
     parameters = parameters_of(restored)
-    names = [widget.mrmlSliceNode().GetLayoutName() for widget in views.layoutManager.visibleSliceWidgets()]
+    names = sorted(widget.mrmlSliceNode().GetLayoutName() for widget in application.visible_slice_widgets())
     assert names == ["LRformerOriginal", "LRformerRestored"]
     assert restored.ui.sideBySideButton.checked and not restored.ui.compareOffButton.checked
     left, right = composite_of(names[0]), composite_of(names[1])
@@ -63,14 +63,14 @@ def test_window_and_level_stay_the_same_on_both_sides(restored):
     assert (displays[0].GetWindow(), displays[0].GetLevel()) == (900, -100)
 
 
-def test_flicker_changes_the_picture_and_changes_it_back(restored, pictures):
+def test_flicker_changes_the_picture_and_changes_it_back(restored, pictures, application):
     restored.ui.flickerButton.click()
     first = pictures()["LRformerSingle"]
     assert composite_of("LRformerSingle").GetBackgroundVolumeID() == parameters_of(restored).restoredVolume.GetID()
     restored.ui.flickNowButton.click()
     assert "Original" in restored.ui.flickNowButton.text
     second = pictures()["LRformerSingle"]
-    restored.comparison._shortcut.activated.emit()  # the key
+    application.emit(restored.comparison._shortcut, "activated")  # the key
     third = pictures()["LRformerSingle"]
     assert (first != second).any()
     assert (first == third).all()
@@ -84,25 +84,21 @@ def test_the_flicker_key_is_off_in_the_other_modes(restored):
     assert not restored.comparison._shortcut.enabled
 
 
-def test_pressed_keys_flick_restore_and_cancel(restored, views):
+def test_pressed_keys_flick_restore_and_cancel(restored, application):
     """Real key presses into the window: flicker, and while a text is typed there is none."""
-    from PySide6 import QtCore, QtTest
-
-    press, keys = QtTest.QTest.keyClick, QtCore.Qt.Key
-    views.activateWindow()
     restored.ui.flickerButton.click()
     for shown in ("Original", "Restored"):
-        press(views, keys.Key_X)
+        application.press_key("X")
         assert restored.ui.flickNowButton.text.startswith(f"Shown: {shown}")
     restored.ui.advancedSection.collapsed = False
     restored.ui.modelLineEdit.setFocus()
-    press(restored.ui.modelLineEdit, keys.Key_X)
+    application.press_key("X", restored.ui.modelLineEdit)
     assert restored.ui.modelLineEdit.text == "x"
     assert restored.ui.flickNowButton.text.startswith("Shown: Restored")
     restored.ui.modelLineEdit.text = ""
-    press(views, keys.Key_Return, QtCore.Qt.KeyboardModifier.ControlModifier)
+    application.press_key("Ctrl+Return")
     assert restored.logic.busy
-    press(views, keys.Key_Escape)
+    application.press_key("Escape")
     assert not restored.logic.busy and restored.ui.statusLabel.text.startswith("Cancelled")
 
 
@@ -151,8 +147,10 @@ def test_the_difference_map_is_signed_symmetric_and_has_a_legend_in_hu(restored,
 
 
 def test_off_gives_the_users_layout_back_with_what_it_showed(restored, views, pictures):
+    import slicer
+
     restored.ui.compareOffButton.click()
-    manager = views.layoutManager
+    manager = slicer.app.layoutManager()
     manager.setLayout(29)
     before = pictures()
     for button in ("sideBySideButton", "flickerButton", "swipeButton", "differenceButton"):
@@ -166,6 +164,8 @@ def test_off_gives_the_users_layout_back_with_what_it_showed(restored, views, pi
 
 
 def test_a_layout_chosen_in_slicer_meanwhile_is_not_taken_away(restored, views):
-    views.layoutManager.setLayout(6)
+    import slicer
+
+    slicer.app.layoutManager().setLayout(6)
     restored.ui.compareOffButton.click()
-    assert views.layoutManager.layout == 6
+    assert slicer.app.layoutManager().layout == 6

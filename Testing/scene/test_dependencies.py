@@ -12,7 +12,7 @@ from LRformerSlicerLib.errors import UserError
 
 
 @pytest.fixture
-def dependencies(host):
+def dependencies(application):
     from LRformerSlicerLib.scene import dependencies
 
     return dependencies
@@ -27,11 +27,9 @@ def requirements(tmp_path):
 
 
 @pytest.fixture
-def interactive(host, monkeypatch):
+def interactive(application, monkeypatch):
     """As a Slicer that was not started with --testing."""
-    import slicer
-
-    monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
+    application.replace_in_app(monkeypatch, testingEnabled=lambda: False)
     return monkeypatch
 
 
@@ -55,9 +53,10 @@ def test_versions_compare_as_numbers(dependencies, monkeypatch, installed, wante
     assert dependencies._isSatisfied(f"torch>={wanted}") is isEnough
 
 
-def test_in_testing_mode_nothing_is_installed(dependencies, requirements, monkeypatch):
+def test_in_testing_mode_nothing_is_installed(dependencies, requirements, monkeypatch, application):
     import slicer
 
+    application.replace_in_app(monkeypatch, testingEnabled=lambda: True)
     monkeypatch.setattr(slicer.util, "pip_install", lambda arguments: pytest.fail("pip was called"))
     with pytest.raises(UserError, match="no-such-package-zz"):
         dependencies.ensureDependencies(requirements)

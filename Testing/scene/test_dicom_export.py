@@ -22,7 +22,7 @@ class Exportable:
 
 
 @pytest.fixture
-def dicom_part(host, monkeypatch):
+def dicom_part(application, monkeypatch):
     """Stand-ins for the DICOM part of Slicer; returns the database, UID -> file."""
     import slicer
 
@@ -184,7 +184,7 @@ def test_slices_that_are_not_the_sources_are_refused_with_one_sentence(restored_
     assert answer.startswith("The volume is not made of its source's slices") and answer.endswith(".")
 
 
-def test_a_slicer_without_dicom_gets_no_exporter(host, monkeypatch):
+def test_a_slicer_without_dicom_gets_no_exporter(application, monkeypatch):
     import slicer
 
     from LRformerSlicerLib.scene.dicom_export import registerExporter

@@ -118,8 +118,7 @@ def played(panel_with_views, cine, wait_for):
     return panel_with_views, browser
 
 
-def test_report_and_maps_are_those_of_the_frame_that_is_shown(played, wait_for, tmp_path):
-    import qt
+def test_report_and_maps_are_those_of_the_frame_that_is_shown(played, wait_for, tmp_path, application, monkeypatch):
     import slicer
 
     panel, browser = played
@@ -139,7 +138,7 @@ def test_report_and_maps_are_those_of_the_frame_that_is_shown(played, wait_for, 
         assert np.abs(change).max() == pytest.approx(abs(reports[place]["change"]["largest_change"]))
     assert parameters.differenceVolume.GetAttribute("LRformerSlicer.Unit") == "HU"
     path = tmp_path / "report.json"
-    qt.QFileDialog.answers.append(str(path))
+    application.answer_file_dialogs(monkeypatch, path)
     panel.ui.saveReportButton.click()
     assert json.loads(path.read_text(encoding="utf-8"))["frames"] == reports
 
@@ -165,17 +164,17 @@ def test_strength_and_contour_follow_the_frame(played, wait_for):
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(contour) > 0, error >= threshold)
 
 
-def test_a_frame_chosen_while_another_module_is_open_is_caught_up_with(played, wait_for, views):
+def test_a_frame_chosen_while_another_module_is_open_is_caught_up_with(played, wait_for):
     import slicer
 
     panel, browser = played
     parameters = panel._parameterNode
     panel.ui.strengthSlider.value = 0
-    layout = views.layoutManager.layout
+    layout = slicer.app.layoutManager().layout
     panel.exit()
     show_frame(browser, 2)
     wait_for(lambda: panel.strength._blend is None, 5)
-    assert views.layoutManager.layout == layout
+    assert slicer.app.layoutManager().layout == layout
     panel.enter()
     assert report_rows(panel)["Frame"] == "3 of 3"
     original, restored = (

@@ -11,16 +11,14 @@ from range_server import CONTENT
 
 
 @pytest.fixture
-def files(panel, server, tmp_path):
+def files(panel, server, tmp_path, application, monkeypatch):
     """The panel's ModelFiles with a folder of its own and a file that the server has."""
-    import SlicerHost.widgets
-
     description = tmp_path / "weights.json"
     content = {"name": "medsam_vit_b.pth", "title": "Test weights", "size_bytes": len(CONTENT)}
     content |= {"url": f"http://127.0.0.1:{server.server_port}/w", "sha256": hashlib.sha256(CONTENT).hexdigest()}
     description.write_text(json.dumps(content))
     panel.advanced.files.description = description
-    SlicerHost.widgets.FileDialog.answers = [str(tmp_path / "my models")]
+    application.answer_file_dialogs(monkeypatch, tmp_path / "my models")
     panel.ui.changeModelFolderButton.click()
     assert panel.ui.modelFolderLineEdit.text == str(tmp_path / "my models")
     yield panel.advanced.files
@@ -87,7 +85,7 @@ def test_trouble_is_one_sentence_and_leaves_no_file_that_passes_for_complete(
     assert panel.ui.downloadMedsamButton.text == "Download" and panel.ui.changeModelFolderButton.enabled
 
 
-def test_slicer_stays_usable_and_closing_the_module_ends_the_download(host, panel, files, server, wait_for, add_ct):
+def test_slicer_stays_usable_and_closing_the_module_ends_the_download(panel, files, server, wait_for, add_ct):
     import slicer
 
     server.pause_s = 0.2
@@ -121,22 +119,21 @@ def test_emptying_names_what_goes_and_asks(panel, files, folder, monkeypatch):
     assert panel.ui.downloadLabel.text == "Removed: medsam_vit_b.pth, own.safetensors."
 
 
-def test_the_extensions_own_folder_is_refused(panel, files, folder):
-    import SlicerHost.widgets
+def test_the_extensions_own_folder_is_refused(panel, files, folder, application, monkeypatch):
     from LRformerSlicerLib.weights.folder import EXTENSION_FOLDER
 
-    SlicerHost.widgets.FileDialog.answers = [str(EXTENSION_FOLDER / "Resources" / "Models")]
+    application.answer_file_dialogs(monkeypatch, EXTENSION_FOLDER / "Resources" / "Models")
     panel.ui.changeModelFolderButton.click()
     assert "belongs to the extension" in panel.ui.statusLabel.text
     assert panel.ui.modelFolderLineEdit.text == str(folder)
 
 
-def test_the_folder_outlives_the_panel(host, panel, files, folder):
+def test_the_folder_outlives_the_panel(application, panel, files, folder):
     from LRformerSlicerLib.weights.folder import EXTENSION_FOLDER
 
-    second = host.openModule(EXTENSION_FOLDER / "LRformerSlicer.py")
+    application.close_module()
+    second = application.open_module(EXTENSION_FOLDER / "LRformerSlicer.py")
     assert second.ui.modelFolderLineEdit.text == str(folder)
-    host.closeModule(second)
 
 
 def test_restore_with_medsam_and_without_its_file_says_what_to_do(panel, files, add_ct, scene_state):

@@ -7,17 +7,15 @@ import pytest
 
 
 @pytest.fixture
-def panel(host, scene, checkpoints, views):
+def panel(application, scene, checkpoints, views):
     """The module, opened; after Reload the new panel is closed in its place."""
-    import slicer
-
     from LRformerSlicerLib.weights.folder import EXTENSION_FOLDER
 
     before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "LRformerSlicerLib"}
-    opened = host.openModule(EXTENSION_FOLDER / "LRformerSlicer.py")
+    opened = application.open_module(EXTENSION_FOLDER / "LRformerSlicer.py")
     opened.logic.defaultOptions = {"model": str(checkpoints["ct-denoise"]), "prior": "none", "device": "cpu"}
     yield opened
-    host.closeModule(slicer.modules.LRformerSlicerWidget)
+    application.close_module()
     # The other tests have imported the library's first copy, and isinstance tells the two apart.
     for name in [name for name in sys.modules if name.split(".")[0] == "LRformerSlicerLib"]:
         del sys.modules[name]

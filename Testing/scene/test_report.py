@@ -27,12 +27,12 @@ def test_the_model_row_says_where_the_card_lies(restored, checkpoints):
     assert len(tip.split("SHA256 ")[1].removesuffix("</p>")) == 64
 
 
-def test_a_click_on_the_largest_change_jumps_there(restored):
+def test_a_click_on_the_largest_change_jumps_there(restored, application):
     import slicer
 
     table = restored.ui.reportTable
     row = next(row for row in range(table.rowCount) if table.item(row, 0).text() == "Largest change")
-    table.cellClicked.emit(row, 1)
+    application.emit(table, "cellClicked", row, 1)
     change = slicer.util.arrayFromVolume(parameters_of(restored).differenceVolume)
     node = slice_node("LRformerRestored")
     ras = [node.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)]
@@ -42,7 +42,7 @@ def test_a_click_on_the_largest_change_jumps_there(restored):
     assert abs(change[k, j, i]) == pytest.approx(np.abs(change).max()), ras
 
 
-def test_the_report_is_copied_and_saved(restored, tmp_path):
+def test_the_report_is_copied_and_saved(restored, tmp_path, application, monkeypatch):
     import qt
 
     restored.ui.copyReportButton.click()
@@ -51,11 +51,10 @@ def test_the_report_is_copied_and_saved(restored, tmp_path):
     assert re.search(r"^Largest change: [+-]\d+ HU at [LR] \d+ [PA] \d+ [SI] \d+ mm$", text, re.MULTILINE), text
     assert "click" not in text and "tool tip" not in text
     path = tmp_path / "report.json"
-    qt.QFileDialog.answers.append(str(path))
+    application.answer_file_dialogs(monkeypatch, path, tmp_path / "no such folder" / "report.json")
     restored.ui.saveReportButton.click()
     saved = json.loads(path.read_text(encoding="utf-8"))
     assert saved["task"] == "ct-denoise" and "not for diagnosis" in saved["use"]
-    qt.QFileDialog.answers.append(str(tmp_path / "no such folder" / "report.json"))
     restored.ui.saveReportButton.click()
     assert "choose another folder" in restored.ui.statusLabel.text
 

@@ -1,6 +1,7 @@
 """What must not crash, hang or leave anything behind: keys, second clicks, deletions, full disks, missing packages."""
 
 import os
+import sys
 from pathlib import Path
 
 import psutil
@@ -21,18 +22,18 @@ def start_and_wait(panel, wait_for):
     return [process, *process.children(recursive=True)]
 
 
-def test_ctrl_return_restores_and_esc_cancels(chosen, wait_for, scene_state):
+def test_ctrl_return_restores_and_esc_cancels(chosen, wait_for, scene_state, application):
     before = scene_state()
     restore_key, cancel_key = chosen.run.shortcuts
     assert [shortcut.key.toString() for shortcut in chosen.run.shortcuts] == ["Ctrl+Return", "Esc"]
-    restore_key.activated.emit()
+    application.emit(restore_key, "activated")
     wait_for(lambda: chosen.ui.statusLabel.text.startswith("Restoring: "))
-    restore_key.activated.emit()  # a second press must neither cancel nor start another run
+    application.emit(restore_key, "activated")  # a second press must neither cancel nor start another run
     assert chosen.logic.busy
     tree = psutil.Process(chosen.logic._client.pid)
-    cancel_key.activated.emit()
+    application.emit(cancel_key, "activated")
     assert not chosen.logic.busy and not tree.is_running()
-    cancel_key.activated.emit()  # nothing runs: nothing happens
+    application.emit(cancel_key, "activated")  # nothing runs: nothing happens
     assert scene_state() == before
 
 
@@ -117,8 +118,9 @@ def test_a_temporary_folder_that_cannot_be_written_is_said(chosen, monkeypatch, 
 
 
 @pytest.mark.parametrize("name", ["CTChest", "MRHead"])
-def test_a_sample_that_cannot_be_loaded_is_said_in_one_sentence(panel, scene_state, name):
-    """Here there is no module Sample Data at all: that it loads the sample in Slicer is not proved by this."""
+def test_a_sample_that_cannot_be_loaded_is_said_in_one_sentence(panel, scene_state, name, monkeypatch):
+    """Without the module Sample Data: that it loads the sample in Slicer is not proved by this."""
+    monkeypatch.setitem(sys.modules, "SampleData", None)
     before = scene_state()
     panel.input.sampleActions[name].trigger()
     assert f"{name} could not be loaded" in panel.ui.statusLabel.text and panel.ui.statusLabel.text.endswith(".")

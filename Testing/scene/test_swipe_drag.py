@@ -4,33 +4,22 @@ import pytest
 
 
 @pytest.fixture
-def swipe(restored, views):
+def swipe(restored):
     """The panel in swipe mode, its view, and what a listener behind ours hears of the mouse."""
     import slicer
 
     restored.ui.swipeButton.click()
     slicer.app.processEvents()
-    view = views.layoutManager.sliceWidget("LRformerSingle").sliceView()
+    view = slicer.app.layoutManager().sliceWidget("LRformerSingle").sliceView()
     heard = []
     for event in ("LeftButtonPressEvent", "MouseMoveEvent", "LeftButtonReleaseEvent"):
         view.interactor().AddObserver(event, lambda caller, name: heard.append(name))
     return restored, view, heard
 
 
-def drag(view, share_from, share_to):
-    from PySide6 import QtCore, QtTest
-
-    button, keys = QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier
-    first, last = (QtCore.QPoint(round(share * view.width), view.height // 2) for share in (share_from, share_to))
-    QtTest.QTest.mousePress(view, button, keys, first)
-    for step in range(1, 5):
-        QtTest.QTest.mouseMove(view, first + (last - first) * step / 4)
-    QtTest.QTest.mouseRelease(view, button, keys, last)
-
-
-def test_dragging_the_line_moves_it_and_the_slider(swipe, pictures):
+def test_dragging_the_line_moves_it_and_the_slider(swipe, pictures, application):
     panel, view, heard = swipe
-    drag(view, 0.5, 0.8)
+    application.drag(view, 0.5, 0.8)
     assert panel.ui.swipeSlider.value == pytest.approx(80, abs=1)
     by_mouse = pictures()["LRformerSingle"]
     panel.ui.swipeSlider.value = 20
@@ -40,23 +29,23 @@ def test_dragging_the_line_moves_it_and_the_slider(swipe, pictures):
     assert heard == [], "the view's own mouse functions (window/level) would have worked as well"
 
 
-def test_dragging_elsewhere_is_left_to_the_view(swipe):
+def test_dragging_elsewhere_is_left_to_the_view(swipe, application):
     panel, view, heard = swipe
-    drag(view, 0.2, 0.3)
+    application.drag(view, 0.2, 0.3)
     assert panel.ui.swipeSlider.value == 50
     assert "LeftButtonPressEvent" in heard and "LeftButtonReleaseEvent" in heard
 
 
-def test_the_line_stays_inside_the_view(swipe):
+def test_the_line_stays_inside_the_view(swipe, application):
     panel, view, heard = swipe
-    drag(view, 0.5, 1.4)
+    application.drag(view, 0.5, 1.4)
     assert panel.ui.swipeSlider.value == 100
-    drag(view, 0.999, -0.5)
+    application.drag(view, 0.999, -0.5)
     assert panel.ui.swipeSlider.value == 0
 
 
-def test_after_the_swipe_the_mouse_is_the_views_again(swipe):
+def test_after_the_swipe_the_mouse_is_the_views_again(swipe, application):
     panel, view, heard = swipe
     panel.ui.flickerButton.click()
-    drag(view, 0.5, 0.8)
+    application.drag(view, 0.5, 0.8)
     assert panel.ui.swipeSlider.value == 50 and "LeftButtonPressEvent" in heard

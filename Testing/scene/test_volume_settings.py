@@ -60,23 +60,27 @@ def test_what_was_set_and_made_comes_back_with_the_scene(restored, scene, tmp_pa
 def all_that_is_set(panel) -> dict:
     """Every parameter; volumes and boxes by their names."""
     parameters = parameters_of(panel)
-    names = list(type(parameters)._parameters)
+    names = list(type(parameters).allParameters)
     values = {name: getattr(parameters, name) for name in names}
     return {name: value.GetName() if hasattr(value, "GetName") else value for name, value in values.items()}
 
 
-def test_deleting_the_result_while_it_is_compared_gives_the_layout_back(restored, views, scene):
+def test_deleting_the_result_while_it_is_compared_gives_the_layout_back(restored, scene):
+    import slicer
+
     scene.RemoveNode(parameters_of(restored).restoredVolume)
-    assert views.layoutManager.layout not in (7311, 7312, 7313)
+    assert slicer.app.layoutManager().layout not in (7311, 7312, 7313)
     assert not restored.ui.sideBySideButton.enabled
     assert restored.ui.restoreButton.enabled
 
 
-def test_closing_the_scene_while_comparing_gives_the_layout_back(restored, views, scene):
+def test_closing_the_scene_while_comparing_gives_the_layout_back(restored, scene):
+    import slicer
+
     give_prior_values(restored)
     restored.ui.overlaySelector.currentIndex = 1
     restored.ui.swipeButton.click()
     scene.Clear()
-    assert views.layoutManager.layout not in (7311, 7312, 7313)
+    assert slicer.app.layoutManager().layout not in (7311, 7312, 7313)
     assert not restored.ui.restoreButton.enabled and not restored.ui.sideBySideButton.enabled
     assert report_rows(restored) == {}

@@ -70,7 +70,7 @@ print("box:", ui.setupBox.visible)
 print(ui.setupLabel.text)
 print(ui.offlineLabel.text)
 ui.offlineSection.collapsed = False
-print("height:", panel.uiWidget.minimumSizeHint().height() <= 930, ui.reportSection.collapsed)
+print("height:", panel.uiWidget.minimumSizeHint.height() <= 930, ui.reportSection.collapsed)
 volume = slicer.util.addVolumeFromArray(np.random.default_rng(0).normal(40, 20, (3, 48, 48)).astype(np.int16))
 volume.CreateDefaultDisplayNodes()
 nodes = slicer.mrmlScene.GetNumberOfNodes()
