@@ -17,7 +17,7 @@ import slicer  # isort: skip
 import slicer.util  # isort: skip
 import vtk  # isort: skip
 from PySide6 import QtCore, QtWidgets  # isort: skip
-from SlicerHost import ctk_widgets, parameter_node_wrapper, scripted_module, views, widgets  # isort: skip
+from SlicerHost import ctk_widgets, main_window, parameter_node_wrapper, scripted_module, widgets  # isort: skip
 from SlicerHost.connecting import ConnectsBySignature, Signature  # isort: skip
 
 
@@ -52,7 +52,7 @@ class Application:
         return self._moduleManager
 
     def layoutManager(self):
-        return self.mainWindow.layoutManager if self.mainWindow is not None else None
+        return self.mainWindow.viewsOfLayout if self.mainWindow is not None else None
 
     def testingEnabled(self):
         return True
@@ -166,7 +166,7 @@ class Host:
         """A main window with slice views; modules opened later stand in it. Returns it."""
         # One a process, as in Slicer: a layout node serves one layout logic only.
         if self._mainWindow is None:
-            self._mainWindow = views.MainWindow(slicer.app.applicationLogic())
+            self._mainWindow = main_window.MainWindow(slicer.app.applicationLogic())
         slicer.app.mainWindow = self._mainWindow
         self._mainWindow.open(width, height)
         return self._mainWindow
@@ -210,10 +210,8 @@ class Host:
     def closeModule(self, widget):
         """Leave the module and unload its panel.
 
-        Raises what went wrong in slots and observers meanwhile (Qt and VTK only print it), and AttributeError for
-        new attributes on Qt objects, which PythonQt would have refused.
+        Raises what went wrong in slots and observers meanwhile, which Qt and VTK only print.
         """
-        stray = pythonqt.strayAttributes(widget.parent)
         if widget.parent.isEntered:
             widget.parent.exit()
             widget.parent.hide()
@@ -224,8 +222,6 @@ class Host:
         uncaught, self._uncaught = self._uncaught, []
         if uncaught:
             raise uncaught[0]
-        if stray:
-            raise AttributeError(f"PythonQt makes no new attributes on Qt objects: {', '.join(stray)}")
 
     def _onUncaught(self, kind, error, traceback):
         self._uncaught.append(error)

@@ -1,8 +1,8 @@
 """Makes PySide6 behave like PythonQt, and stricter than PySide6 where PythonQt is stricter.
 
 Qt properties become attributes (``button.text``, no ``button.text()``); ``connect("clicked(bool)", f)`` checks that the
-signal exists; constructors take no keyword arguments; new attributes on Qt objects are found (strayAttributes).  Only
-the classes in CLASSES are there: what this module uses and no more.
+signal exists; constructors take no keyword arguments; new attributes on Qt objects are refused.  Only the classes in
+CLASSES are there: what this module uses and no more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLASSES = {
 
 
 BASES = (QtWidgets.QWidget, QtWidgets.QAbstractButton)
-"""Python classes derive from these, and then connect cannot be replaced in them."""
+"""Python classes derive from these, and then neither connect nor setting attributes can be replaced in them."""
 
 
 class PropertyAttribute:
@@ -108,9 +108,18 @@ def _patch(cls: type) -> None:
             return types.MethodType(_connect if name == "connect" else _disconnect, self)
         return originalGetattribute(self, name)
 
+    def strictSetattr(self, name, value):
+        qtProperty = getattr(type(self), name, None)
+        if isinstance(qtProperty, PropertyAttribute):
+            qtProperty.__set__(self, value)
+        elif type(self).__module__.startswith("PySide6") and qtProperty is None:
+            raise AttributeError(f"PythonQt makes no new attributes on Qt objects: {type(self).__name__}.{name}")
+        else:  # of a class that Python code has derived, or a signal, which PySide6 keeps there
+            self.__dict__[name] = value
+
     cls.__init__ = strictInit
     if isObject and cls not in BASES:
-        cls.__getattribute__ = getattribute
+        cls.__getattribute__, cls.__setattr__ = getattribute, strictSetattr
 
 
 def _setToolTip(self, text) -> None:
@@ -121,17 +130,6 @@ def wrapToolTip(widget: QtWidgets.QWidget) -> None:
     """As Slicer's application does with every plain tool tip: make it rich text, so that long ones are wrapped."""
     if isinstance(widget, QtWidgets.QWidget) and widget.toolTip and not QtGui.Qt.mightBeRichText(widget.toolTip):
         widget.toolTip = QtGui.Qt.convertFromPlainText(widget.toolTip, QtGui.Qt.WhiteSpaceMode.WhiteSpaceNormal)
-
-
-def strayAttributes(root: QtCore.QObject) -> list[str]:
-    """Attributes that Python code made on the Qt objects under `root`: PythonQt would have raised there."""
-    return [
-        f"{type(obj).__name__}.{name}"
-        for obj in (root, *root.findChildren(QtCore.QObject))
-        if type(obj).__module__.startswith("PySide6")
-        for name in getattr(obj, "__dict__", {})
-        if not hasattr(type(obj), name)
-    ]
 
 
 def signalOf(sender, signature: str):

@@ -1,4 +1,4 @@
-"""Slice views, the layout manager and a main window around them, on Slicer's own logics.
+"""Slice views and the layout manager, on Slicer's own logics.
 
 Real: slice logics (reslicing, window/level, blending), the layout logic with its layout descriptions, linked views, the
 colour legend.  Emulated: the Qt widgets around them; a slice view is a picture of an off-screen render window.  3-D
@@ -204,9 +204,6 @@ class LayoutManager(QtCore.QObject):
     def sliceWidget(self, name):
         return self._sliceWidgets.get(name)
 
-    def visibleSliceWidgets(self):
-        return [widget for widget in self._sliceWidgets.values() if widget.parent() is not None]
-
     def _build(self):
         node = self._logic.GetLayoutNode()
         if self._built == node.GetViewArrangement() or node.GetLayoutRootElement() is None:
@@ -247,38 +244,3 @@ class LayoutManager(QtCore.QObject):
             self._sliceWidgets[name] = SliceWidget(node, self._applicationLogic)
         node.SetMappedInLayout(True)
         return self._sliceWidgets[name]
-
-
-class MainWindow(QtWidgets.QWidget):
-    """``slicer.util.mainWindow()``: the module's panel beside the views, in the size of a common screen."""
-
-    def __init__(self, applicationLogic, panelWidth=460):
-        super().__init__()
-        self.setWindowTitle("LRformer Slicer in the project's test host (not the 3D Slicer application)")
-        row = QtWidgets.QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        self._panelFrame = QtWidgets.QWidget()
-        self._panelFrame.setFixedWidth(panelWidth)
-        self._panelBox = QtWidgets.QVBoxLayout(self._panelFrame)
-        self._panelBox.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self._panelFrame)
-        self._viewFrame = QtWidgets.QWidget()
-        row.addWidget(self._viewFrame, 1)
-        self.layoutManager = LayoutManager(applicationLogic, self._viewFrame)
-
-    def holdPanel(self, panel):
-        self._panelBox.addWidget(panel)
-        panel.show()
-
-    def picture(self, path):
-        """Save the whole window as a PNG."""
-        for _ in range(3):  # hidden widgets give their place away only with the next events
-            QtWidgets.QApplication.processEvents()
-        if not self.grab().save(str(path)):
-            raise OSError(f"{path} could not be written")
-
-    def open(self, width, height):
-        """Show the window in this size, in pixels, with Slicer's default layout."""
-        self.resize(width, height)
-        self.layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
-        self.show()
