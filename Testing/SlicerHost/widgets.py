@@ -32,21 +32,19 @@ SLICER_CLASSES = (qMRMLWidget, qMRMLNodeComboBox)
 
 
 class FileDialog:
-    """``qt.QFileDialog``: the functions that ask, answered by what the test put into `answers`."""
+    """``qt.QFileDialog``: nobody is there to choose a file."""
 
-    answers: list[str] = []
+    @staticmethod
+    def getSaveFileName(parent, title, name, filters):
+        return ""
 
-    @classmethod
-    def getSaveFileName(cls, parent, title, name, filters):
-        return cls.answers.pop(0) if cls.answers else ""
+    @staticmethod
+    def getOpenFileName(parent, title, folder, filters):
+        return ""
 
-    @classmethod
-    def getOpenFileName(cls, parent, title, folder, filters):
-        return cls.answers.pop(0) if cls.answers else ""
-
-    @classmethod
-    def getExistingDirectory(cls, parent, title, folder):
-        return cls.answers.pop(0) if cls.answers else ""
+    @staticmethod
+    def getExistingDirectory(parent, title, folder):
+        return ""
 
 
 class UiLoader:

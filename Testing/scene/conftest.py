@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import time
@@ -64,6 +65,8 @@ def scene(application):
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory) -> dict[str, Path]:
     """Small untrained LRformers by task, made in a process of their own: none here loads torch."""
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("torch is not in this Python: install the packages that the box at the top of the panel names")
     folder = tmp_path_factory.mktemp("models")
     from LRformerSlicerLib.worker.client import worker_command, worker_environment
 
