@@ -15,7 +15,7 @@ import pytest
         (0, 800, ["0", "200", "400", "600", "800"]),
     ],
 )
-def test_ticks_have_the_digits_they_need(host, lower, upper, ticks):
+def test_ticks_have_the_digits_they_need(application, lower, upper, ticks):
     from LRformerSlicerLib.scene import legend
 
     values = [lower + (upper - lower) * index / 4 for index in range(5)]
@@ -27,7 +27,7 @@ def test_ticks_have_the_digits_they_need(host, lower, upper, ticks):
 @pytest.mark.parametrize(
     ("value", "end"), [(1, 1), (11, 12), (0.37, 0.4), (158, 160), (0.00091, 0.001), (9.99, 10), (2.0001, 2.4)]
 )
-def test_ranges_end_at_round_values(host, value, end):
+def test_ranges_end_at_round_values(application, value, end):
     from LRformerSlicerLib.scene.legend import roundUpperEnd
 
     assert roundUpperEnd(value) == pytest.approx(end)

@@ -8,12 +8,12 @@ from LRformerSlicerLib.errors import UserError
 
 
 @pytest.fixture
-def module(host):
-    """The module as Slicer has it: loaded, its panel never opened."""
+def module(application, scene):
+    """The module as Slicer has it: loaded, its panel closed."""
     from LRformerSlicerLib.weights.folder import EXTENSION_FOLDER
 
-    widget = host.openModule(EXTENSION_FOLDER / "LRformerSlicer.py")
-    host.closeModule(widget)
+    application.open_module(EXTENSION_FOLDER / "LRformerSlicer.py")
+    application.close_module()
 
 
 def test_the_lines_of_the_readme_restore_a_volume(repository, module, add_ct, scene, checkpoints, capsys):

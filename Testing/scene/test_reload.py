@@ -37,6 +37,7 @@ def test_reload_during_a_run_leaves_no_process_and_one_panel_that_works(panel, a
     import slicer
 
     panel.ui.inputSelector.setCurrentNode(add_ct(slices=300, name="Long"))
+    slicer.app.processEvents()  # the views get their size
     before = scene_state()
     panel.ui.restoreButton.click()
     wait_for(lambda: panel.ui.statusLabel.text.startswith("Restoring: "))
