@@ -181,3 +181,15 @@ def test_a_node_that_another_makes_is_not_chosen(selector, scene, add):
     selector.setCurrentNode(first)
     add("B")
     assert selector.currentNode() is first and selector.nodeCount() == 2
+
+
+def test_nodes_can_be_left_out_by_their_ids(selector, scene, add):
+    first, second = add("A", "B")
+    selector.setMRMLScene(scene)
+    selector.sortFilterProxyModel().hiddenNodeIDs = [first.GetID()]
+    assert tuple(selector.sortFilterProxyModel().hiddenNodeIDs) == (first.GetID(),)
+    assert selector.nodeCount() == 1
+    selector.setCurrentNode(first)
+    assert selector.currentNode() is None
+    selector.sortFilterProxyModel().hiddenNodeIDs = []
+    assert selector.nodeCount() == 2
