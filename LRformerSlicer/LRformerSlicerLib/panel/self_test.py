@@ -22,6 +22,7 @@ class SelfTest:
     """The tests, for a ScriptedLoadableModuleTest that says with makeLogic() how a Logic is made."""
 
     LONGEST_RESTORATION_S = 300
+    PANEL_FOLLOWS_S = 0.5
     SAMPLE, SAMPLE_SLICES, SAMPLE_PIXELS = "CTChest", 3, 128
     isSampleMissing = False
     """Of the class: where there is no internet, one test has waited for it, and the others need not."""
@@ -90,6 +91,7 @@ class SelfTest:
         """After a cancel there is no new node."""
         self.skipUnlessReady()
         volume = self.addScan()
+        self.letPanelFollow()
         nodesBefore = slicer.mrmlScene.GetNumberOfNodes()
         logic = self.makeLogic()
         progress = []
@@ -167,6 +169,11 @@ class SelfTest:
         volume.SetSpacing(0.8, 0.8, 3.0)
         volume.CreateDefaultDisplayNodes()
         return volume
+
+    def letPanelFollow(self):
+        """An open panel chooses a volume that comes into an empty scene, and makes its settings node."""
+        deadline = time.monotonic() + self.PANEL_FOLLOWS_S
+        self.waitFor(lambda: time.monotonic() > deadline)
 
     def waitFor(self, condition):
         """Let Slicer work until `condition()` holds."""
