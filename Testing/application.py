@@ -225,12 +225,12 @@ class SlicerApplication(Application):
 
         window = slicer.util.mainWindow()
         widget = widget or window
-        sequence = qt.QKeySequence(key)
+        wanted = qt.QKeySequence(key).toString()
         claim = self._key_event(qt.QEvent.ShortcutOverride, key)
         claim.ignore()
         qt.QCoreApplication.sendEvent(widget, claim)
-        found = slicer.util.findChildren(window, className="QShortcut")
-        shortcuts = [one for one in found if one.enabled and one.key == sequence]
+        found = window.findChildren(qt.QShortcut)
+        shortcuts = [one for one in found if one.enabled and one.key.toString() == wanted]
         if not claim.isAccepted() and len(shortcuts) == 1:  # of two Qt takes neither
             self.emit(shortcuts[0], "activated")
         else:

@@ -59,7 +59,7 @@ class PropertyAttribute:
             raise AttributeError(f"Qt property {self.name} is read-only")
         isAccepted = instance.setProperty(self.name, value)
         if not isAccepted:
-            raise TypeError(f"Qt property {self.name} does not take {value!r}")
+            raise AttributeError(f"Qt property {self.name} does not take {value!r}")
         if self.name == "toolTip":
             wrapToolTip(instance)  # Qt sets a property in C++, past setToolTip
 
@@ -112,7 +112,7 @@ def _patch(cls: type) -> None:
         qtProperty = getattr(type(self), name, None)
         if isinstance(qtProperty, PropertyAttribute):
             qtProperty.__set__(self, value)
-        elif type(self).__module__.startswith("PySide6") and qtProperty is None:
+        elif type(self).__module__.startswith("PySide6") and not isinstance(qtProperty, QtCore.Signal):
             raise AttributeError(f"PythonQt makes no new attributes on Qt objects: {type(self).__name__}.{name}")
         else:  # of a class that Python code has derived, or a signal, which PySide6 keeps there
             self.__dict__[name] = value

@@ -144,3 +144,12 @@ def test_a_signal_that_does_not_exist_cannot_be_connected(window):
     for widget in (ctk.ctkSliderWidget(), ctk.ctkCollapsibleButton(), slicer.qMRMLNodeComboBox()):
         with pytest.raises(ValueError):
             widget.connect("changedSomehow(int)", print)
+
+
+def test_what_an_object_does_not_have_cannot_be_set(window):
+    import qt
+
+    button = qt.QPushButton("Restore")
+    for name, value in (("txet", "Cancel"), ("setText", "Cancel"), ("iconSize", "large")):
+        with pytest.raises(AttributeError):
+            setattr(button, name, value)
