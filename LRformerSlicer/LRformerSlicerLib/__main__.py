@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from LRformerSlicerLib import __version__, command_line
-from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.errors import UserError, sentence_of
+from LRformerSlicerLib.standard_streams import let_go_of_lost_readers, open_standard_streams, tell
 
 INTERRUPTED = 130
 
@@ -22,23 +23,21 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit code: 0, or 2 after a user error (one sentence on stderr)."""
+    """Run one subcommand; returns the exit code: 0, or 2 after an error (one sentence on stderr).
+
+    A failure that nobody foresaw is one sentence, too; it names the log file that has the rest.
+    """
+    open_standard_streams()
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
-    except UserError as error:
-        print(error.message, file=sys.stderr)
-        return error.exit_code
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("LRformerSlicerLib"):
-            raise
-        print(f"The Python package {error.name} is missing: install the requirements.", file=sys.stderr)
-        return UserError.exit_code
-    except MemoryError:
-        print("There is not enough memory for this volume: close other programs or crop it.", file=sys.stderr)
-        return UserError.exit_code
     except KeyboardInterrupt:
-        print("Stopped; nothing was written.", file=sys.stderr)
+        tell("Stopped; nothing was written.", "stderr")
         return INTERRUPTED
+    except Exception as error:
+        tell(sentence_of(error)[0], "stderr")
+        return UserError.exit_code
+    finally:
+        let_go_of_lost_readers()
 
 
 def _run(argv: list[str]) -> int:

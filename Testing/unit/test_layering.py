@@ -16,6 +16,7 @@ LIBRARY = MODULE_FOLDER / "LRformerSlicerLib"
 LAYER = {
     "errors": 0,
     "hashing": 0,
+    "standard_streams": 0,
     "weights": 1,
     "network": 1,
     "prior": 1,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..restoration.options import Progress
+from ..standard_streams import tell
 
 BAR_CELLS = 24
 
@@ -110,8 +111,7 @@ class Reporter:
             full = BAR_CELLS * progress.done // progress.total
             left = f"{_clock(progress.seconds_left)} left" if progress.seconds_left is not None else ""
             bar = "#" * full + "-" * (BAR_CELLS - full)
-            print(f"\r{progress.stage} [{bar}] {progress.done}/{progress.total} {left}\x1b[K", end="", file=sys.stderr)
-            sys.stderr.flush()
+            tell(f"\r{progress.stage} [{bar}] {progress.done}/{progress.total} {left}\x1b[K", "stderr", end="")
             self._bar_shown = True
 
     def warn(self, sentence: str) -> None:
@@ -120,13 +120,13 @@ class Reporter:
             self.event("warning", message=sentence)
         else:
             self.end_bar()
-            print(f"Warning: {sentence}", file=sys.stderr)
+            tell(f"Warning: {sentence}", "stderr")
 
     def say(self, sentence: str) -> None:
         """A line for a person; programs get the report instead."""
         if not self._json:
             self.end_bar()
-            print(sentence)
+            tell(sentence)
 
     def done(self, report: dict) -> None:
         """The end of a job that went well."""
@@ -135,12 +135,12 @@ class Reporter:
 
     def event(self, kind: str, **content: object) -> None:
         """One JSON line on stdout."""
-        print(json.dumps({"event": kind, **content}), flush=True)
+        tell(json.dumps({"event": kind, **content}))
 
     def end_bar(self) -> None:
         """Leave the bar's line."""
         if self._bar_shown:
-            print(file=sys.stderr)
+            tell("", "stderr")
             self._bar_shown = False
 
 

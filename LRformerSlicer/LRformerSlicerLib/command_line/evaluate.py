@@ -45,12 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
     from ..network.checkpoint import card_path
     from ..restoration.engine import RestorationOptions
     from ..restoration.models import shipped_model
+    from ..restoration.output_plan import check_written_files
     from ..restoration.tasks import task_named
 
     logging.basicConfig(level=logging.WARNING)
     usual = COLLECTIONS[arguments.collection].task if arguments.collection else "ct-denoise"
     task = task_named(arguments.task or usual)
     model = arguments.model or shipped_model(task.name)
+    check_written_files([arguments.data, model], [arguments.report])
     options = RestorationOptions(
         task=task.name,
         model=model,

@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     import logging
 
     from ..errors import UserError
+    from ..restoration.output_plan import check_written_files
     from ..training.pack import write_pack
     from ..training.pair_cache import fill_pair_cache, folder_jobs, require_neighbours
     from ..training.task_choice import training_task
@@ -32,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     task, out = training_task(arguments.task, arguments.context), arguments.out
     if out.suffix != ".npz":
         raise UserError(f"A packed training is written as .npz: end OUT in .npz, not {out.name}.")
+    check_written_files([arguments.data], [out])
     out.parent.mkdir(parents=True, exist_ok=True)
     jobs = folder_jobs(task, arguments.data, arguments.cache or out.with_suffix(".pairs"), arguments.realisations)
     if arguments.context:

@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..errors import UserError
     from ..network.checkpoint import read_weights, save_checkpoint
     from ..restoration.models import choose_device
+    from ..restoration.output_plan import check_written_files
     from ..training.card import training_card
     from ..training.pack import pack_jobs
     from ..training.pair_cache import fill_pair_cache, folder_jobs, require_neighbours
@@ -67,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     task, out = training_task(arguments.task, arguments.context), arguments.out
     check_weights_name(out)
+    check_written_files([arguments.data, arguments.init], [out, out.with_suffix(".json"), out.with_suffix(".state")])
     out.parent.mkdir(parents=True, exist_ok=True)
     share, device = join_process_group(choose_device(arguments.device))
     if arguments.threads:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from ..errors import is_out_of_memory
 from .models import ModelStore
 from .options import RestorationOptions
-from .tiling import is_out_of_memory
 
 Box = tuple[float, float, float, float]
 

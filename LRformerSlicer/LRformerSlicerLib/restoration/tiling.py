@@ -8,23 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import UserError
+from ..errors import UserError, is_out_of_memory
 
 LARGEST_WHOLE_PIXELS = {"cpu": 1024 * 1024, "mps": 1024 * 1024, "cuda": 2048 * 2048}
 """Slices above this are tiled from the start; below, only when memory runs out."""
 FIRST_TILE_PIXELS = 1024
 BLENDED_SHARE = 0.2
 """Of the overlap of two tiles.  The two fifths beside each tile's edge, where the cut shows, are thrown away."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means that the device or the machine has no memory left."""
-    if isinstance(error, (MemoryError, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError))):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    )
 
 
 def tile_spans(length: int, tile: int, overlap: int, multiple: int) -> list[tuple[int, int]]:

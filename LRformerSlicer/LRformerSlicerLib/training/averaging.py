@@ -11,7 +11,8 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from ..errors import UserError
-from ..network.checkpoint import load_checkpoint, save_checkpoint
+from ..network.checkpoint import card_path, load_checkpoint, save_checkpoint
+from ..restoration.output_plan import check_written_files
 
 OF_ITS_OWN_WEIGHTS = ("expected_error", "scores", "validation")
 """What a card tells of the weights that it came with, and of no others."""
@@ -35,6 +36,7 @@ def average_models(first: Path, second: Path, share: float, out: Path) -> None:
         raise UserError(f"The share of the first model is {share:g}: give one above 0 and below 1.")
     if out.resolve() in (first.resolve(), second.resolve()):
         raise UserError(f"{out} is one of the models to average: give another file to write.")
+    check_written_files([first, second], [file for file in (out, card_path(out)) if not file.is_dir()])
     one, other = load_checkpoint(first), load_checkpoint(second)
     if (one.task, one.network.architecture) != (other.task, other.network.architecture):
         raise UserError(f"{first} and {second} are not of one task and architecture: give two models that are.")

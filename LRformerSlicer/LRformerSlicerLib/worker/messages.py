@@ -37,6 +37,8 @@ ERROR_KINDS = ("user", "internal", "worker")
 """user: the user can put it right; internal: a bug; worker: the process itself ended (made by the client only)."""
 
 LONGEST_LINE_BYTES = 4 * 1024 * 1024
+LONGEST_PATH = 32768
+"""Letters; Windows has the longest ones."""
 
 
 class MessageError(ValueError):
@@ -130,6 +132,9 @@ def decode_request(line: bytes | str) -> Request:
         known = (DOWNLOAD_OUTPUT,) if request.kind == "download" else OUTPUT_NAMES
         _require(name in known, f"unknown output {name!r}")
         _require(isinstance(path, str) and path != "", f"output {name!r} has no path")
+        _require(_is_path(path), f"output {name!r} is no path")
+    for name, path in (("input", request.input), ("reference", request.reference)):
+        _require(_is_path(path), f"{name} is no path")
     _require(request.modality in (None, "CT", "MR"), f"modality is {request.modality!r}, not CT, MR or null")
     if request.kind in (*JOB_KINDS, "download"):
         _require(request.input != "", f"a {request.kind} request needs an input")
@@ -196,6 +201,10 @@ def _build(cls: type, content: dict[str, Any]) -> Any:
 def _require(condition: bool, problem: str) -> None:
     if not condition:
         raise MessageError(f"Bad message: {problem}.")
+
+
+def _is_path(text: str) -> bool:
+    return len(text) <= LONGEST_PATH and "\0" not in text
 
 
 def _is_numbers(value: Any) -> bool:

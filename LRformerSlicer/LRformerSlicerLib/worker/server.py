@@ -20,10 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from LRformerSlicerLib.errors import UserError
-from LRformerSlicerLib.restoration.options import Progress, RestorationOptions
+from LRformerSlicerLib.errors import UserError, known_failure, unforeseen
+from LRformerSlicerLib.restoration.options import Progress, RestorationOptions, options_from
 from LRformerSlicerLib.worker.messages import (
     DOWNLOAD_OUTPUT,
+    LONGEST_LINE_BYTES,
     DoneEvent,
     ErrorEvent,
     Event,
@@ -93,17 +94,10 @@ class Jobs:
         """Do what `request` asks and send its events, the last of them a DoneEvent or an ErrorEvent."""
         try:
             event: Event = DoneEvent(request.id, self._answer(request))
-        except UserError as error:
-            event = ErrorEvent(request.id, "user", error.message)
-        except MemoryError:
-            message = "There is not enough memory for this volume: close other programs or crop it, then try again."
-            event = ErrorEvent(request.id, "user", message, traceback.format_exc())
-        except ModuleNotFoundError as error:
-            message = f"The Python package {error.name} is missing: install what Resources/requirements.txt lists."
-            event = ErrorEvent(request.id, "user", message, traceback.format_exc())
         except Exception as error:  # a bug in one job must not end the worker
-            message = f"The restoration failed unexpectedly ({type(error).__name__}: {error})."
-            event = ErrorEvent(request.id, "internal", message, traceback.format_exc())
+            known = known_failure(error)
+            sentence, detail = (known, _traceback_of(error)) if known else unforeseen(error)
+            event = ErrorEvent(request.id, "user" if known else "internal", sentence, detail)
         self._send(event)
 
     def _answer(self, request: Request) -> dict:
@@ -139,9 +133,10 @@ class Jobs:
 
         if self._restorer is None:
             self._restorer = Restorer()
-        options = _options({**request.options, "expected_error": "expected_error" in request.outputs})
+        options = options_from({**request.options, "expected_error": "expected_error" in request.outputs})
         progress.device = choose_device(options.device).type
         image = read_volume(Path(request.input))
+        _check_files(request, options, image)
         unmeasured = []
         if request.kind == "restore":
             reference = self._reference(request)
@@ -183,6 +178,11 @@ class Jobs:
         return read_volume(Path(request.reference))
 
 
+def _traceback_of(error: Exception) -> str:
+    """For a failure that is no bug but whose place may help; none for what the user was told in full."""
+    return "" if isinstance(error, UserError) else "".join(traceback.format_exception(error))
+
+
 class ProgressSender:
     """The engine's progress callback: passes each step on as an event, thinned to what a person can see, and each
     warning at once."""
@@ -212,15 +212,19 @@ class ProgressSender:
         self._send(ProgressEvent(self._id, stage, 0, 0, None, self.device))
 
 
-def _options(values: dict) -> RestorationOptions:
-    """A request's options as the engine wants them: paths as Path, the region as a tuple."""
-    values = dict(values)
-    for name in ("model", "medsam_checkpoint"):
-        if values.get(name) is not None:
-            values[name] = Path(values[name])
-    if values.get("roi_lps_mm") is not None:
-        values["roi_lps_mm"] = tuple(float(side) for side in values["roi_lps_mm"])
-    return RestorationOptions(**values)
+def _check_files(request: Request, options: RestorationOptions, image) -> None:
+    """UserError where an output is an input, another output, no file, or in a folder that cannot be written to."""
+    import SimpleITK as sitk
+
+    from LRformerSlicerLib.restoration.output_plan import check_outputs, small_like
+
+    read = [Path(name) for name in (request.input, request.reference) if name]
+    images = [
+        (Path(path), small_like(image, None if name == "restored" else sitk.sitkFloat32))
+        for name, path in request.outputs.items()
+    ]
+    size = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
+    check_outputs([*read, options.model, options.medsam_checkpoint], images, [], size)
 
 
 def _claim_standard_output() -> BinaryIO:
@@ -241,6 +245,11 @@ def _read_lines(descriptor: int, requests: queue.SimpleQueue[bytes]) -> None:
         for line in lines:
             if line.strip():
                 requests.put(line)
+        if (
+            len(unfinished) > LONGEST_LINE_BYTES
+        ):  # no message: told so, and what follows up to the line's end is another
+            requests.put(unfinished)
+            unfinished = b""
     # Not sys.exit: that would wait for the job in the main thread. Output files are written beside and renamed, so
     # nothing half-written is left under an output's name.
     os._exit(0)
