@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -17,6 +16,8 @@ import numpy as np
 import psutil
 import pytest
 import SimpleITK as sitk
+
+from LRformerSlicerLib.restoration.output_files import make_temporary_folder
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 LONGEST_RUN_S = 180
@@ -151,9 +152,12 @@ def test_after_a_kill_no_process_is_left_and_the_next_run_goes_on(long_scans, tm
     _, alive = psutil.wait_procs(processes, timeout=10)
     assert not alive
     assert list(entries(out)) == ["1.nrrd"] and not (out / "2.nrrd").exists()
-    # What a kill in the middle of writing leaves: it is hidden, it counts for nothing, and the next run removes it.
-    (out / ".lrformer-half").mkdir()
-    (out / ".lrformer-half" / "2.nrrd").write_bytes((out / "1.nrrd").read_bytes()[:1000])
+    # What a kill in the middle of writing leaves: it is hidden, it counts for nothing, and the next run removes it. A
+    # folder of the user's that happens to be called alike stays.
+    half = make_temporary_folder(out / "2.nrrd")
+    (half / "2.nrrd").write_bytes((out / "1.nrrd").read_bytes()[:1000])
+    (out / ".lrformer-notes").mkdir()
+    (out / ".lrformer-notes" / "notes.txt").write_text("mine")
     first = (out / "1.nrrd").stat().st_mtime_ns
     shorten(long_scans)
     done = run_to_end(long_scans, out, checkpoints["ct-denoise"])
@@ -161,7 +165,10 @@ def test_after_a_kill_no_process_is_left_and_the_next_run_goes_on(long_scans, tm
     assert "1 of 3 volumes were finished before." in done.stdout
     assert (out / "1.nrrd").stat().st_mtime_ns == first
     assert np.array_equal(array(out / "1.nrrd"), array(out / "3.nrrd"))
-    assert sorted(path.name for path in out.iterdir()) == ["1.nrrd", "2.nrrd", "3.nrrd", "lrformer-folder.json"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        ".lrformer-notes", "1.nrrd", "2.nrrd", "3.nrrd", "lrformer-folder.json",
+    ]  # fmt: skip
+    assert (out / ".lrformer-notes" / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to a group on Windows")
@@ -252,7 +259,7 @@ class TestRefusals:
 
     def test_no_dask(self, lrformer, scans, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "distributed", None)
-        code, _, complaint = lrformer("restore", scans, tmp_path / "out")
+        code, _, complaint = lrformer("restore", scans, tmp_path / "out", "--scheduler", "tcp://127.0.0.1:9")
         assert code == 2 and "needs the Python package distributed" in complaint and complaint.count("\n") == 1
 
     def test_no_scheduler(self, lrformer, scans, tmp_path, monkeypatch):
@@ -272,15 +279,14 @@ class TestRefusals:
         assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_second_run_beside_the_first_has_nothing_to_say_of_ports(recwarn):
-    from LRformerSlicerLib.command_line.cluster import local_processes
-
-    with socket.socket() as taken:
-        with contextlib.suppress(OSError):  # another program's, which is as good
-            taken.bind(("127.0.0.1", 8787))
-            taken.listen()
-        with local_processes(1) as client:
-            assert client.submit(sum, (1, 2)).result() == 3
-            address = client.scheduler_info()["address"]
-    assert "127.0.0.1" in address
-    assert [str(one.message) for one in recwarn if "Port" in str(one.message)] == []
+@pytest.mark.skipif(os.name == "nt", reason="there are no signals on Windows")
+def test_a_run_on_this_machine_opens_no_port(long_scans, tmp_path, start):
+    """A port would take work, which is code, from every user of the machine."""
+    run, processes = start(long_scans, tmp_path / "out", "--jobs", "2")
+    listening = [
+        connection
+        for process in (psutil.Process(run.pid), *processes)
+        for connection in process.net_connections("all")
+        if connection.status == psutil.CONN_LISTEN or connection.family in (socket.AF_INET, socket.AF_INET6)
+    ]
+    assert listening == []

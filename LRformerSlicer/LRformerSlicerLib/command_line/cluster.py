@@ -1,81 +1,75 @@
-"""The processes that restore the volumes of a folder: Dask's, on this machine or on a cluster elsewhere."""
+"""The volumes of a folder restored by a Dask cluster elsewhere; on this machine, local_processes.py does it."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import logging
-import os
 import pkgutil
-import signal
-import tempfile
-import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from .. import __version__
 from ..errors import UserError
-from ..restoration.folder_task import PROGRESS_INTERVAL_S, PROGRESS_TOPIC, restore_one
+from ..restoration.folder_task import PROGRESS_INTERVAL_S, restore_one
 from ..restoration.options import Progress, ProgressCallback, ignore
 
 if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_TIMEOUT_S = 10
-END_TIMEOUT_S = 3
+PROGRESS_TOPIC = "lrformer-progress"
 
 Answer = tuple[str, dict]
 
 
-@contextlib.contextmanager
-def local_processes(jobs: int) -> Iterator[Client]:
-    """`jobs` processes on this machine, all gone when the block ends, however it ends. Raises UserError."""
-    _check_dask()
-    import dask
-    from distributed import Client, LocalCluster
+@dataclass(frozen=True)
+class TLSFiles:
+    """The files (PEM) with which a cluster is reached over TLS; all of them or none."""
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    settings = {
-        # A process that dies, of too little memory for instance, would die of the same volume again.
-        "distributed.scheduler.allowed-failures": 0,
-        "distributed.scheduler.worker-ttl": None,
-        "distributed.worker.daemon": True,
-    }
-    cluster = None
-    before = set(psutil.Process().children(recursive=True))
-    with tempfile.TemporaryDirectory(prefix="lrformer-") as folder, dask.config.set(settings):
+    ca_file: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    def security(self):
+        """Dask's Security, or None without files. Raises UserError where some are missing or cannot be used."""
+        given = {"--tls-ca-file": self.ca_file, "--tls-cert": self.cert, "--tls-key": self.key}
+        if all(file is None for file in given.values()):
+            return None
+        for option, file in given.items():
+            if file is None:
+                raise UserError(f"TLS needs {', '.join(given)}: give {option}, too.")
+            if not file.is_file():
+                raise UserError(f'There is no file "{file}": check {option}.')
+        from distributed.security import Security
+
+        security = Security(
+            tls_ca_file=str(self.ca_file),
+            tls_client_cert=str(self.cert),
+            tls_client_key=str(self.key),
+            require_encryption=True,
+        )
         try:
-            with _interrupts_ignored():
-                cluster = LocalCluster(
-                    n_workers=jobs,
-                    threads_per_worker=1,
-                    processes=True,
-                    memory_limit=None,
-                    # No page about the work; a fixed port would clash with that of a second run.
-                    dashboard_address="127.0.0.1:0",
-                    scheduler_kwargs={"dashboard": False},
-                    local_directory=folder,
-                    silence_logs=logging.CRITICAL,
-                )
-            with Client(cluster) as client, cluster:
-                yield client
-                return
-        except BaseException:
-            _end_processes(cluster, before)
-            raise
+            security.get_connection_args("client")
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise UserError(f"The TLS files do not fit together or are damaged ({error}): check all three.") from error
+        return security
 
 
 @contextlib.contextmanager
-def cluster_at(address: str) -> Iterator[Client]:
+def cluster_at(address: str, tls: TLSFiles = TLSFiles()) -> Iterator[Client]:
     """The workers of the scheduler at `address`. Raises UserError where there are none that can do the work."""
     _check_dask()
+    security = tls.security()
+    if security is not None and not address.startswith("tls://"):
+        raise UserError(f'TLS needs an address such as tls://host:8786, not "{address}".')
     from distributed import Client
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        client = Client(address, timeout=CONNECT_TIMEOUT_S)
+        client = Client(address, timeout=CONNECT_TIMEOUT_S, security=security)
     except (OSError, ValueError) as error:
         sentence = f'No Dask scheduler answers at "{address}": check the address, such as tcp://host:8786.'
         raise UserError(sentence) from error
@@ -88,7 +82,6 @@ def restored(
     client: Client,
     tasks: list[dict],
     options: Mapping,
-    threads: int | None,
     at_once: int,
     progress: ProgressCallback = ignore,
 ) -> Iterator[Answer]:
@@ -105,7 +98,7 @@ def restored(
     waiting = iter(tasks)
     while True:
         for task in itertools.islice(waiting, at_once - len(names)):
-            future = client.submit(restore_one, task, dict(options), threads, pure=False, retries=0)
+            future = client.submit(restore_and_tell, task, dict(options), pure=False, retries=0)
             names[future] = task["name"]
         if not names:
             return
@@ -127,16 +120,23 @@ def _answer(future) -> dict:
         return future.result()
     error = future.exception()
     if type(error).__name__ == "KilledWorker":
-        sentence = "Its process ended by itself, as for want of memory: give fewer --jobs, then run this again."
+        sentence = "Its worker ended by itself, as where memory runs out: look at what the worker said there."
     else:
         sentence = f"Its process could not restore it ({type(error).__name__}: {error})."
     return {"outcome": "failed", "sentence": " ".join(sentence.split()), "seconds": 0.0}
 
 
-def threads_for(jobs: int) -> int:
-    """How many threads each of `jobs` processes should take of this machine's cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // jobs)
+def restore_and_tell(task: dict, options: dict) -> dict:
+    """`restore_one` on a worker of the cluster, with as many threads as torch takes; its progress is an event."""
+    from distributed import get_worker
+
+    worker = get_worker()
+
+    def tell(progress: Progress) -> None:
+        steps = {"done": progress.done, "total": progress.total, "seconds_left": progress.seconds_left}
+        worker.log_event(PROGRESS_TOPIC, {"name": task["name"], "stage": progress.stage, **steps})
+
+    return restore_one(task, options, None, tell)
 
 
 def _check_dask() -> None:
@@ -144,8 +144,8 @@ def _check_dask() -> None:
         import distributed  # noqa: F401
     except ModuleNotFoundError as error:
         raise UserError(
-            'Restoring a folder needs the Python package distributed (Dask): install it (pip install "distributed"), '
-            "or restore the volumes one by one."
+            'A cluster needs the Python package distributed (Dask): install it (pip install "distributed"), '
+            "or leave --scheduler out."
         ) from error
 
 
@@ -166,27 +166,3 @@ def _check_workers(client: Client, address: str) -> None:
             f'The workers of "{address}" have LRformerSlicer {other[0]} and this is {__version__}: install the same '
             "version there."
         )
-
-
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Processes started meanwhile ignore Ctrl+C, which a terminal sends to all: the one that started them decides."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _end_processes(cluster, before: set[psutil.Process]) -> None:
-    """End at once what the cluster started: Dask itself would wait for the volume that is being restored."""
-    for nanny in cluster.workers.values() if cluster is not None else ():
-        nanny.auto_restart = False
-    mine = [process for process in psutil.Process().children(recursive=True) if process not in before]
-    for process in mine:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(mine, timeout=END_TIMEOUT_S)

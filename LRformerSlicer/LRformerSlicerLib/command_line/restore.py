@@ -46,7 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to write into OUT (same: as the input; dicom: a derived series of the input's study)",
     )
     folders.add_argument("--jobs", type=int, metavar="N", help="processes on this machine (1)")
-    folders.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster instead, such as tcp://host:8786")
+    folders.add_argument(
+        "--time-limit", type=float, metavar="MINUTES", help="for one volume (generous, by its size); the others go on"
+    )
+    folders.add_argument("--memory-limit", type=float, metavar="GIB", help="for one volume (generous, by its size)")
+    folders.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster instead, such as tls://host:8786")
+    folders.add_argument("--tls-ca-file", type=Path, metavar="FILE", help="with --scheduler: who vouches for it (PEM)")
+    folders.add_argument("--tls-cert", type=Path, metavar="FILE", help="with --scheduler: one's certificate (PEM)")
+    folders.add_argument("--tls-key", type=Path, metavar="FILE", help="with --scheduler: the certificate's key (PEM)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import sys
+import math
 from pathlib import Path
 
 from .. import __version__
 from ..errors import UserError
 from ..restoration.options import Progress, RestorationOptions, check_options
+from ..standard_streams import tell
 from .common import Reporter
 
+_TOLD_OF_FINISHED = {"task", "seconds", "warnings", "model_file", "model_sha256"}
+
 FAILED, INTERRUPTED = 1, 130
+_TLS_FILES = ("tls_ca_file", "tls_cert", "tls_key")
 _OF_ONE_VOLUME = (
     "prior_out",
     "consistency_out",
@@ -31,12 +35,13 @@ def is_wanted(arguments: argparse.Namespace) -> bool:
     Raises UserError where such an option is given and OUT is a file.
     """
     output = arguments.output
-    for name in ("format", "jobs", "scheduler"):
+    for name in ("format", "jobs", "scheduler", "time_limit", "memory_limit", *_TLS_FILES):
+        option = f"--{name.replace('_', '-')}"
         if getattr(arguments, name) is not None:
             from ..restoration.folder import suffix_of
 
             if output.is_file() or (suffix_of(output.name) and not output.is_dir()):
-                raise UserError(f"--{name} is for folders: let OUT be a folder, or leave --{name} out.")
+                raise UserError(f"{option} is for folders: let OUT be a folder, or leave {option} out.")
             return True
     return arguments.input.is_dir() and (output.is_dir() or not output.suffix)
 
@@ -59,20 +64,23 @@ def run(arguments: argparse.Namespace, options: RestorationOptions, reporter: Re
         raise UserError(
             f'The folder "{source}" holds no volume: choose one with NIfTI, NRRD, MetaImage or DICOM files.'
         )
-    check_outputs_differ(volumes, out, form)
+    planned = check_outputs_differ(volumes, out, form)
     _make_folder(out)
     for line in left_out:
         reporter.say(f"Left out: {line}.")
     with folder_to_oneself(out):
         record = FolderRecord(out)
         if record.was_damaged:
-            reporter.warn(f'The record "{record.path}" is damaged: every volume is restored again.')
+            reporter.warn(
+                f'The record "{record.path}" is damaged: what it does not tell is restored again, and what was there '
+                "stays beside it."
+            )
         work = _Work(arguments, options, form, record, reporter)
         try:
-            outcomes = work.do(volumes)
+            outcomes = work.do(volumes, planned)
         except KeyboardInterrupt:
             reporter.end_bar()
-            print("Stopped; what is finished stays: run the same command again to go on.", file=sys.stderr)
+            tell("Stopped; what is finished stays: run the same command again to go on.", "stderr")
             return INTERRUPTED
     _tell_summary(reporter, outcomes, time.perf_counter() - started)
     reporter.done({"volumes": outcomes, "left_out": left_out})
@@ -100,8 +108,8 @@ class _Work:
         }
         self._out = arguments.output
 
-    def do(self, volumes: list) -> dict[str, dict]:
-        """The outcome of each volume by its name."""
+    def do(self, volumes: list, planned: dict[str, tuple[Path, ...]]) -> dict[str, dict]:
+        """The outcome of each volume by its name; `planned` are the files of each result."""
         from ..restoration.folder_record import source_state
         from ..restoration.folder_task import make_task
 
@@ -116,7 +124,11 @@ class _Work:
             files = tuple(file.resolve() for file in volume.files)
             as_dicom = self._form == "dicom" or self._form == "same" and volume.is_dicom
             output = volume.output(self._out.resolve(), self._form)
-            tasks.append(make_task(volume.name, files, output, volume.is_dicom, as_dicom))
+            earlier = self._record.earlier_files(volume.name)
+            tasks.append(make_task(volume.name, files, output, volume.is_dicom, as_dicom, self._out.resolve(), earlier))
+        begun = [file for task in tasks for file in planned[task["name"]]]
+        self._keep_others(begun)
+        self._record.begin(begun)
         before = len(volumes) - len(tasks)
         if before:
             self._reporter.say(f"{before} of {len(volumes)} volumes were finished before.")
@@ -126,10 +138,27 @@ class _Work:
                 outcomes[name] = self._keep(name, answer)
                 done = sum(outcome["outcome"] != "not begun" for outcome in outcomes.values())
                 self._tell(name, outcomes[name], done, len(volumes))
+        self._record.end()
         return outcomes
+
+    def _keep_others(self, files: list[Path]) -> None:
+        """Refuse to replace what lrformer has not written; where the record is damaged, nobody knows: keep it aside."""
+        from ..restoration.output_files import set_aside
+
+        for file in files:
+            if self._record.is_ours(file):
+                continue
+            if not self._record.was_damaged:
+                raise UserError(
+                    f'"{file}" is there already and was not written by lrformer: move it away, or choose another '
+                    "output folder."
+                )
+            set_aside(file)
 
     def _is_finished(self, name: str) -> bool:
         """The record says so, and the model file is still the one that made it."""
+        if not _TOLD_OF_FINISHED <= self._record.entries.get(name, {}).keys():
+            return False
         if not self._record.is_finished(name, self._sources[name], self._asked):
             return False
         entry = self._record.entries[name]
@@ -138,16 +167,21 @@ class _Work:
     def _answers(self, tasks: list[dict]):
         if not tasks:
             return
-        from .cluster import cluster_at, local_processes, restored, threads_for
+        arguments = self._arguments
+        if arguments.scheduler:
+            from .cluster import TLSFiles, cluster_at, restored
 
-        if self._arguments.scheduler:
-            with cluster_at(self._arguments.scheduler) as client:
-                at_once = self._arguments.jobs or len(client.scheduler_info(n_workers=-1)["workers"])
-                yield from restored(client, tasks, self._options, None, at_once, self._reporter)
+            tls = TLSFiles(arguments.tls_ca_file, arguments.tls_cert, arguments.tls_key)
+            with cluster_at(arguments.scheduler, tls) as client:
+                at_once = arguments.jobs or len(client.scheduler_info(n_workers=-1)["workers"])
+                yield from restored(client, tasks, self._options, at_once, self._reporter)
         else:
-            jobs = min(self._arguments.jobs or 1, len(tasks))
-            with local_processes(jobs) as client:
-                yield from restored(client, tasks, self._options, threads_for(jobs), jobs, self._reporter)
+            from .local_processes import Limits, restored_locally
+
+            minutes, gib = arguments.time_limit, arguments.memory_limit
+            limits = Limits(60 * minutes if minutes else None, round(gib * 2**30) if gib else None)
+            jobs = min(arguments.jobs or 1, len(tasks))
+            yield from restored_locally(tasks, self._options, jobs, limits, self._reporter)
 
     def _keep(self, name: str, answer: dict) -> dict:
         entry = {"outcome": answer["outcome"], "seconds": answer["seconds"]}
@@ -200,8 +234,21 @@ def _checked_format(arguments: argparse.Namespace, options: RestorationOptions) 
             raise UserError(f"--{name.replace('_', '-')} is for one volume: leave it out, or let OUT be a file.")
     if arguments.jobs is not None and arguments.jobs < 1:
         raise UserError(f"{arguments.jobs} jobs restore nothing: choose 1 or more.")
+    _check_limits(arguments)
     check_options(options)
     return form
+
+
+def _check_limits(arguments: argparse.Namespace) -> None:
+    for name in ("time_limit", "memory_limit"):
+        value, option = getattr(arguments, name), f"--{name.replace('_', '-')}"
+        if value is not None and not 0 < value < math.inf:
+            raise UserError(f"{option} {value:g} allows nothing: choose a number above 0.")
+        if value is not None and arguments.scheduler:
+            raise UserError(f"{option} is for processes on this machine: leave it out, or leave --scheduler out.")
+    tls = [f"--{name.replace('_', '-')}" for name in _TLS_FILES if getattr(arguments, name) is not None]
+    if tls and not arguments.scheduler:
+        raise UserError(f"{tls[0]} is for a cluster: give --scheduler, too.")
 
 
 def _make_folder(folder: Path) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from ..errors import UserError
 from .dicom_input import DicomSeries, find_series, with_header
+from .dicom_output import FILE_PATTERN
+from .folder_record import RECORD_NAME
+from .output_plan import OutputPlan, check_stays_inside, written_with
 
 FORMATS = ("same", "dicom", "nii.gz", "nii", "nrrd", "mha")
 """What results can be written as; "same" is the input's own format."""
@@ -92,8 +95,17 @@ def one_file(path: Path) -> FoundVolume:
     return FoundVolume(path.name, Path(path.stem), "", (path,))
 
 
-def check_outputs_differ(volumes: Iterable[FoundVolume], out_folder: Path, form: str) -> None:
-    """UserError where two volumes would be written to one place or one would be written over an input."""
+def check_outputs_differ(volumes: Iterable[FoundVolume], out_folder: Path, form: str) -> dict[str, tuple[Path, ...]]:
+    """The files that each volume's result will be, by the volume's name.
+
+    Raises UserError where two volumes would be written to one place, one would be written over an input, a DICOM series
+    into the folder of a source, or a result out of `out_folder` through a link.
+    """
+    volumes, plan, planned = list(volumes), OutputPlan(), {}
+    for file in (file for volume in volumes for file in volume.files):
+        plan.read(file)
+    sources = {file.parent.resolve() for volume in volumes for file in volume.files}
+    plan.write(out_folder / RECORD_NAME, "the record of the folder")
     taken: dict[str, str] = {}
     for volume in volumes:
         output = volume.output(out_folder, form)
@@ -105,8 +117,24 @@ def check_outputs_differ(volumes: Iterable[FoundVolume], out_folder: Path, form:
                 "rename one of them."
             )
         taken[key] = volume.name
-        if any(_is_same(file, output) for file in volume.files):
-            raise UserError(f'"{volume.name}" would be written over: choose another output folder.')
+        check_stays_inside(out_folder, output)
+        if form == "dicom" or form == "same" and volume.is_dicom:
+            if output.resolve() in sources:
+                raise UserError(f'"{volume.name}" would be written over or beside its source: choose another folder.')
+            check_stays_inside(out_folder, output / "a file")
+            files = tuple(
+                output / FILE_PATTERN.replace("*", f"{number + 1:04d}") for number in range(len(volume.files))
+            )
+            written = files
+        else:
+            files, written = written_with(output), (output,)
+        for file in files:
+            if plan.is_read(file):
+                raise UserError(f'"{file}" is an input and would be written over: choose another output folder.')
+        for file in written:
+            plan.write(file, f'a result of "{volume.name}"')
+        planned[volume.name] = files
+    return planned
 
 
 def suffix_of(name: str) -> str:

@@ -5,31 +5,41 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
 from ..errors import UserError
-from .volume_io import TEMPORARY_PREFIX, write_all
+from .output_files import remove_temporary_folders, write_all
+from .volume_files.voxel_data import FileProblem, regular_file_bytes
 
 RECORD_NAME = "lrformer-folder.json"
 LOCK_NAME = ".lrformer-folder.lock"
+LARGEST_RECORD_BYTES = 1 << 28
 _LAYOUT = 1
+_ENTRY_TYPES = {
+    **dict.fromkeys(("task", "task_reason", "model", "model_sha256", "model_file", "prior", "device"), str),
+    **{"files": dict, "warnings": list, "sentence": str, "detail": str, "seconds": (int, float)},
+    **{"source": dict, "options": dict},
+}
 
 
 class FolderRecord:
     """The record of an output folder; every change is written at once, whole or not at all.
 
     A volume counts as finished only where its entry says so, its input files and the options are those of the entry,
-    and every file that was written is there with its size.
+    and every file that was written is there with its size. `written` are the files that lrformer has written into the
+    folder, by their paths below it; nothing else there is ever replaced or removed.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.path = folder / RECORD_NAME
         self.was_damaged = False
-        self.entries: dict[str, dict] = self._read()
+        self.entries: dict[str, dict] = {}
+        self.written: set[str] = set()
+        self._read()
 
     def is_finished(self, name: str, source: dict, options: dict) -> bool:
         """Whether `name` need not be restored again; source as `source_state` gives it."""
@@ -41,26 +51,88 @@ class FolderRecord:
         files = entry.get("files") or {}
         return bool(files) and all(_size(self._folder / file) == size for file, size in files.items())
 
+    def earlier_files(self, name: str) -> list[Path]:
+        """The files that an earlier run has written for `name`."""
+        return [self._folder / file for file in self.entries.get(name, {}).get("files", {})]
+
+    def is_ours(self, path: Path) -> bool:
+        """Whether lrformer has written the file at `path`, below the folder, or nothing is there."""
+        return not os.path.lexists(path) or path.relative_to(self._folder).as_posix() in self.written
+
+    def begin(self, files: Iterable[Path]) -> None:
+        """Note files that are going to be written, so that they count as ours although the run may be killed."""
+        self.written |= {file.relative_to(self._folder).as_posix() for file in files}
+        self._write()
+
     def note(self, name: str, entry: dict) -> None:
         """Put an entry into the record and write it."""
         self.entries[name] = entry
-        content = {"layout": _LAYOUT, "volumes": dict(sorted(self.entries.items()))}
+        self.written |= set(entry.get("files", ()))
+        self._write()
+
+    def end(self) -> None:
+        """Let go of what was going to be written and was not: somebody else may put a file there."""
+        self._forget_missing()
+        self._write()
+
+    def _write(self) -> None:
+        content = {
+            "layout": _LAYOUT,
+            "volumes": dict(sorted(self.entries.items())),
+            "written": sorted(self.written),
+        }
         write_all({}, {self.path: json.dumps(content, indent=1, ensure_ascii=False) + "\n"})
 
-    def _read(self) -> dict[str, dict]:
+    def _read(self) -> None:
+        if not os.path.lexists(self.path):
+            return
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-            entries = content["volumes"]
-            if content["layout"] != _LAYOUT or not all(isinstance(entry, dict) for entry in entries.values()):
+            if regular_file_bytes(self.path) > LARGEST_RECORD_BYTES:
                 raise ValueError
-            return dict(entries)
-        except FileNotFoundError:
-            return {}
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            if content["layout"] != _LAYOUT:
+                raise ValueError
+            entries, written = dict(content["volumes"]), content.get("written", [])
+            if not isinstance(written, list):
+                raise ValueError
         except OSError as error:
             raise UserError(f'"{self.path}" cannot be read: check its permissions.') from error
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except FileProblem as error:
+            raise UserError(f'"{self.path}" is not a file: remove it, or choose another output folder.') from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.was_damaged = True
-            return {}
+            return
+        self.entries = {name: entry for name, entry in entries.items() if _is_entry(entry)}
+        # Of a record before there was a list, the entries say it.
+        self.written = {file for file in written if _is_inside(file)}
+        self.written |= {file for entry in self.entries.values() for file in entry.get("files", ())}
+        self.was_damaged = len(self.entries) < len(entries)
+        self._forget_missing()
+
+    def _forget_missing(self) -> None:
+        self.written = {file for file in self.written if os.path.lexists(self._folder / file)}
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether what the record says of a volume has the types that it was written with."""
+    if not isinstance(entry, dict) or entry.get("outcome") not in ("restored", "failed"):
+        return False
+    for key, kinds in _ENTRY_TYPES.items():
+        if key in entry and (not isinstance(entry[key], kinds) or isinstance(entry[key], bool)):
+            return False
+    files, warnings = entry.get("files", {}), entry.get("warnings", [])
+    return (
+        all(_is_inside(file) and type(size) is int for file, size in files.items())
+        and all(isinstance(warning, str) for warning in warnings)
+        and math.isfinite(entry.get("seconds", 0))
+    )
+
+
+def _is_inside(file: object) -> bool:
+    """Whether a path in the record leads to a place below the folder."""
+    if not isinstance(file, str) or not file or "\0" in file or "\\" in file:
+        return False
+    return not PurePosixPath(file).is_absolute() and ".." not in PurePosixPath(file).parts and ":" not in file[:2]
 
 
 def source_state(files: tuple[Path, ...]) -> dict:
@@ -91,12 +163,13 @@ def folder_to_oneself(folder: Path) -> Iterator[None]:
         if not _try_lock(lock.fileno()) or not _is_at(lock.name, lock.fileno()):
             raise UserError(f'Another lrformer restores into "{folder}": wait until it is done, or stop it first.')
         try:
-            _remove_remains(folder)
+            remove_temporary_folders(folder)
             yield
         finally:
             # Windows removes no open file; the empty one that stays there does no harm.
             with contextlib.suppress(OSError):
-                os.unlink(lock.name)
+                if os.path.getsize(lock.name) == 0:  # what holds something is somebody else's
+                    os.unlink(lock.name)
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -123,13 +196,6 @@ def _is_at(path: str, descriptor: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except OSError:
         return False
-
-
-def _remove_remains(folder: Path) -> None:
-    for root, folders, _ in os.walk(folder):
-        for name in [name for name in folders if name.startswith(TEMPORARY_PREFIX)]:
-            folders.remove(name)
-            shutil.rmtree(Path(root) / name, ignore_errors=True)
 
 
 def _size(path: Path) -> int | None:
