@@ -12,7 +12,10 @@ from safetensors.torch import save_file
 
 from ..errors import UserError
 from ..hashing import file_sha256
-from .lrformer import LRformer, LRformerArchitecture
+from .architecture_limits import checked_architecture
+from .lrformer import LRformer
+
+LARGEST_CARD_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def load_checkpoint(path: Path, task: str | None = None) -> LoadedModel:
     if task is not None and metadata["task"] != task:
         raise UserError(f"{path} was made for {metadata['task']}, not for {task}: choose a model for {task}.")
     try:
-        network = LRformerArchitecture(**json.loads(metadata["architecture"])).build()
+        network = checked_architecture(metadata["architecture"], state).build()
         network.load_state_dict(state)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} was made by another version of LRformer: get a model made for this one.") from error
@@ -112,7 +115,7 @@ def _open_weights(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     try:
         with safe_open(str(path), "pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise UserError(
             f"{path} is not a complete safetensors file (truncated, or a pickle): get the model file again."
         ) from error
@@ -121,11 +124,13 @@ def _open_weights(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
 def _read_card(path: Path) -> dict:
     location = card_path(path)
     try:
+        if location.exists() and not (location.is_file() and location.stat().st_size <= LARGEST_CARD_BYTES):
+            raise ValueError("no file of a card's size")
         card = json.loads(location.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"The model card {location} is missing: put it beside the model file.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"The model card {location} cannot be read: get it again.") from error
-    if not isinstance(card, dict):
+    if not isinstance(card, dict) or not isinstance(card.get("name", ""), str) or len(card.get("name", "")) > 200:
         raise UserError(f"The model card {location} is not a model card: get it again.")
     return card

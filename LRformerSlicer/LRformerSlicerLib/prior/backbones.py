@@ -7,6 +7,7 @@ MedSAM, segment-anything's ViT-B with the user's ``medsam_vit_b.pth`` (Ma et al.
 from __future__ import annotations
 
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -152,6 +153,7 @@ def _load_medsam(checkpoint: Path | None, device: torch.device) -> Backbone:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of unusual pickles: refused below in a sentence
+            _check_unpacked_size(checkpoint)
             state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network.load_state_dict(state)
     except Exception as error:  # torch raises half a dozen types for a damaged or foreign file
@@ -159,3 +161,12 @@ def _load_medsam(checkpoint: Path | None, device: torch.device) -> Backbone:
             f"{checkpoint} is not a MedSAM ViT-B checkpoint: download medsam_vit_b.pth again and give its path."
         ) from error
     return _SamBackbone("medsam", network, file_sha256(checkpoint), input_size=1024, keep_aspect=False, device=device)
+
+
+def _check_unpacked_size(checkpoint: Path) -> None:
+    """ValueError for a checkpoint, a zip file of plain tensors, whose content claims to be far larger than it is."""
+    if zipfile.is_zipfile(checkpoint):
+        with zipfile.ZipFile(checkpoint) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > 2 * checkpoint.stat().st_size:
+            raise ValueError("the checkpoint is compressed")

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from ..errors import UserError
 from .intensity import Intensity
 from .nearby import nearby_mean
 
@@ -32,6 +33,8 @@ GRADIENT_MM = 0.85
 """Of the Gaussian whose derivative is the gradient, and from which detail is told."""
 FLOOR = 5e-4
 """Added to every figure, so that its logarithm exists: half a HU."""
+LARGEST_NUMBER = 1e6
+"""Of a factor or an exponent in a model card."""
 FEATURES = ("change", "wide_change", "gradient", "detail")
 FLIP_FEATURE = "flip_change"
 
@@ -79,7 +82,15 @@ class ExpectedErrorModel:
 def error_model_of(card: dict) -> ExpectedErrorModel | None:
     """The model in a model card, if it holds one that needs no second pass of the network."""
     found = card.get("expected_error")
-    model = ExpectedErrorModel.from_dict(found) if found else None
+    try:
+        model = ExpectedErrorModel.from_dict(found) if found else None
+        numbers = (model.factor, *model.exponents.values()) if model is not None else ()
+        if not all(isinstance(one, (int, float)) and abs(one) < LARGEST_NUMBER for one in numbers) or (
+            numbers and numbers[0] <= 0
+        ):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError("The model card's expected error is not one: get the model card again.") from error
     return None if model is not None and model.wants_flip else model
 
 
