@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -79,6 +80,59 @@ def test_a_failed_volume_is_not_finished(out, scan):
 def test_a_damaged_record_is_said_and_counts_for_nothing(out, scan, text):
     (out / "lrformer-folder.json").write_text(text)
     assert FolderRecord(out).was_damaged and not is_finished(out, scan)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": ["scan.nrrd"]},
+        {"files": {"scan.nrrd": "8"}},
+        {"files": {"../scan.nrrd": 6}},
+        {"files": {"/etc/passwd": 6}},
+        {"files": {"C:/scan.nrrd": 6}},
+        {"seconds": "long"},
+        {"seconds": float("nan")},
+        {"warnings": "none"},
+        {"warnings": [5]},
+        {"model_file": 5},
+        {"task": None},
+        {"sentence": ["failed"]},
+        {"outcome": "finished"},
+        {"outcome": ["restored"]},
+    ],
+)
+def test_an_entry_of_other_types_counts_for_nothing_and_the_others_stay(out, scan, change):
+    path = out / "lrformer-folder.json"
+    content = json.loads(path.read_text())
+    content["volumes"]["other.nrrd"] = {**content["volumes"]["scan.nrrd"], **change}
+    path.write_text(json.dumps(content))
+    record = FolderRecord(out)
+    assert record.was_damaged and list(record.entries) == ["scan.nrrd"] and is_finished(out, scan)
+    assert record.written == {"scan.nrrd"}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"layout": 1, "volumes": {}, "written": {}}', "\ud800", "1e999"])
+def test_a_hostile_record_is_damaged(out, text):
+    (out / "lrformer-folder.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert FolderRecord(out).was_damaged
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pipes with names on Windows")
+def test_a_record_that_is_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "lrformer-folder.json")
+    with pytest.raises(UserError, match="is not a file"):
+        FolderRecord(tmp_path)
+
+
+def test_only_what_was_written_or_begun_is_ours(out):
+    (out / "foreign.nrrd").write_bytes(b"somebody's")
+    record = FolderRecord(out)
+    assert record.is_ours(out / "scan.nrrd") and record.is_ours(out / "new.nrrd")
+    assert not record.is_ours(out / "foreign.nrrd")
+    record.begin([out / "begun.nrrd", out / "never.nrrd"])
+    (out / "begun.nrrd").write_bytes(b"ours, although the run was killed")
+    again = FolderRecord(out)
+    assert again.is_ours(out / "begun.nrrd") and again.written == {"begun.nrrd", "scan.nrrd"}
 
 
 def test_the_volumes_of_a_folder(tmp_path):

@@ -92,8 +92,8 @@ class FolderRecord:
             content = json.loads(self.path.read_text(encoding="utf-8"))
             if content["layout"] != _LAYOUT:
                 raise ValueError
-            entries, written = dict(content["volumes"]), content.get("written", [])
-            if not isinstance(written, list):
+            entries, written = content["volumes"], content.get("written", [])
+            if not isinstance(entries, dict) or not isinstance(written, list):
                 raise ValueError
         except OSError as error:
             raise UserError(f'"{self.path}" cannot be read: check its permissions.') from error
