@@ -87,6 +87,12 @@ def test_columns_run_left_or_back_and_rows_down(direction):
     assert down.tolist() in ([0, 1, 0], [0, 0, -1])
 
 
+def test_a_stated_slice_axis_is_not_guessed_again():
+    image = grid((40, 40, 20), (0.75, 1.5, 1.5))
+    assert SlicePlane.of(image).across_axis == 0
+    assert SlicePlane.of(image, across=2).across_axis == 2
+
+
 def test_neighbours_repeat_at_the_ends():
     view = np.arange(5)[:, None, None] * np.ones((1, 2, 2))
     assert neighbour_stack(view, 0, 2)[:, 0, 0].tolist() == [0, 0, 0, 1, 2]

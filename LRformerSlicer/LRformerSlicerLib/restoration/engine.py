@@ -10,7 +10,7 @@ from .options import Progress, ProgressCallback, RestorationOptions, ignore
 from .prior_job import PriorJob
 from .restoration_job import RestorationJob
 from .result import PriorResult, RestorationResult, check_reference
-from .volume import check_volume
+from .volume import Volume, check_volume
 
 __all__ = ["Progress", "PriorResult", "RestorationOptions", "RestorationResult", "Restorer"]
 
@@ -30,19 +30,19 @@ class Restorer:
 
     def restore(
         self,
-        image: sitk.Image,
+        image: sitk.Image | Volume,
         options: RestorationOptions,
         progress: ProgressCallback = ignore,
         modality: str | None = None,
         reference: sitk.Image | None = None,
     ) -> RestorationResult:
-        """Restore a whole volume.
+        """Restore a whole volume: an image, or what `check_volume` made of it and of what its source states.
 
         `modality` (CT, MR) is what the caller knows, for instance from DICOM; else it is read from the image's
         metadata or from the values. With a `reference`, the report gets PSNR, SSIM and RMSE before and after.
         Raises UserError for whatever only the user can put right; the image is never changed.
         """
-        volume = check_volume(image)
+        volume = image if isinstance(image, Volume) else check_volume(image)
         job = RestorationJob(self._store, volume, options, progress, modality)
         if reference is not None:
             check_reference(reference, volume, job.task)
@@ -53,7 +53,7 @@ class Restorer:
 
     def restore_slice(
         self,
-        image: sitk.Image,
+        image: sitk.Image | Volume,
         options: RestorationOptions,
         slice_axis_index: int,
         progress: ProgressCallback = ignore,
@@ -63,7 +63,7 @@ class Restorer:
 
         Numbers are those that `restore` gives for the slice.
         """
-        volume = check_volume(image)
+        volume = image if isinstance(image, Volume) else check_volume(image)
         count = volume.slices.shape[0]
         if not 0 <= slice_axis_index < count:
             raise UserError(f"There is no slice {slice_axis_index}: the volume has slices 0 to {count - 1}.")
@@ -72,7 +72,7 @@ class Restorer:
 
     def produce_prior(
         self,
-        image: sitk.Image,
+        image: sitk.Image | Volume,
         options: RestorationOptions,
         progress: ProgressCallback = ignore,
         modality: str | None = None,
@@ -80,6 +80,6 @@ class Restorer:
         """The prior of a whole volume, without restoring it."""
         if options.prior == "none":
             raise UserError("The prior none makes nothing: choose lite-medsam or medsam.")
-        volume = check_volume(image)
+        volume = image if isinstance(image, Volume) else check_volume(image)
         job = PriorJob(self._store, volume, options, progress, modality)
         return job.run(range(volume.slices.shape[0]))

@@ -50,9 +50,9 @@ class SlicePlane:
     flips: tuple[bool, bool]
 
     @classmethod
-    def of(cls, image: sitk.Image) -> SlicePlane:
-        """The acquisition plane of a 3-D image."""
-        across = acquisition_axis(image)
+    def of(cls, image: sitk.Image, across: int | None = None) -> SlicePlane:
+        """The acquisition plane of a 3-D image; `across` is the axis through the slices where it is known."""
+        across = acquisition_axis(image) if across is None else across
         direction = np.array(image.GetDirection()).reshape(3, 3)
         in_plane = [axis for axis in range(3) if axis != across]
         # Patient axis (L, P, S) that each image axis mostly runs along; rows take the later of S, P, L.

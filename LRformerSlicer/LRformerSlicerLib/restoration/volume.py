@@ -21,7 +21,9 @@ class Volume:
     """A 3-D scalar image with its array seen as (slices, rows, columns) along the acquisition plane.
 
     `sample` are finite voxel values taken evenly over the volume; `lowest` and `highest` are over all finite
-    voxels; `non_finite` counts NaN and infinite voxels.
+    voxels; `non_finite` counts NaN and infinite voxels. `padding` is True where a voxel stands for "not measured", of
+    the shape of `slices`, or None where there is no such voxel. `slice_axis` is the image axis (0, 1, 2 = i, j, k)
+    across the slices where the source states it, as DICOM does, or None where `plane` was found from the grid.
     """
 
     image: sitk.Image
@@ -32,6 +34,8 @@ class Volume:
     highest: float
     non_finite: int
     was_2d: bool
+    padding: np.ndarray | None = None
+    slice_axis: int | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -51,8 +55,11 @@ class Volume:
         return self.image.GetMetaData(MODALITY_TAG) if self.image.HasMetaDataKey(MODALITY_TAG) else None
 
 
-def check_volume(image: sitk.Image) -> Volume:
+def check_volume(image: sitk.Image, padding: np.ndarray | None = None, slice_axis: int | None = None) -> Volume:
     """The volume behind `image`, or a UserError that says why it cannot be restored.
+
+    `padding` is what the source states of voxels that were not measured: bool, of the array's shape (K, J, I).
+    `slice_axis` is the stated image axis across the slices; without it the grid decides.
 
     Refused: 4-D, colour or complex voxels, slices under 16 pixels, constant volumes, volumes that are mostly
     NaN or infinite. A 2-D image becomes a volume of one slice.
@@ -73,7 +80,9 @@ def check_volume(image: sitk.Image) -> Volume:
     if was_2d:
         image = _as_one_slice_volume(image)
     array = sitk.GetArrayViewFromImage(image)
-    plane = SlicePlane.of(image)
+    plane = SlicePlane.of(image, slice_axis)
+    if padding is not None:
+        padding = plane.view(padding.reshape(array.shape)) if padding.any() else None
     slices = plane.view(array)
     rows, columns = slices.shape[1:]
     if min(rows, columns) < SMALLEST_SLICE_PIXELS:
@@ -92,7 +101,7 @@ def check_volume(image: sitk.Image) -> Volume:
     step = max(1, slices.size // STATISTICS_VOXELS)
     sample = array.reshape(-1)[::step]
     sample = sample[np.isfinite(sample)]
-    return Volume(image, plane, slices, sample, lowest, highest, non_finite, was_2d)
+    return Volume(image, plane, slices, sample, lowest, highest, non_finite, was_2d, padding, slice_axis)
 
 
 def _as_one_slice_volume(image: sitk.Image) -> sitk.Image:
