@@ -19,6 +19,13 @@ from LRformerSlicerLib.restoration.dicom_voxels import to_stored
 pydicom = pytest.importorskip("pydicom")
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+
+
+def read(files: tuple[Path, ...]) -> sitk.Image:
+    """The volume in the files of one series."""
+    return read_series(files).image
+
+
 REPORT = {
     "task": "ct-denoise",
     "strength": 1.0,
@@ -38,6 +45,7 @@ def write_source(
 ) -> tuple[Path, ...]:
     """A series as a scanner writes it, stored as (value - intercept) / slope; its files in the order of the slices."""
     folder.mkdir()
+    files = []
     array, direction = sitk.GetArrayFromImage(image), image.GetDirection()
     for index, pixels in enumerate(array):
         one = pydicom.Dataset()
@@ -70,8 +78,9 @@ def write_source(
         one.file_meta = pydicom.dataset.FileMetaDataset()
         one.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
         # Backwards, so that names do not give the order of the slices.
-        one.save_as(folder / f"{len(array) - index:03d}.dcm", enforce_file_format=True)
-    return find_series(folder)[0].files
+        files.append(folder / f"{len(array) - index:03d}.dcm")
+        one.save_as(files[-1], enforce_file_format=True)
+    return tuple(files)
 
 
 def derive(tmp_path: Path, files: tuple[Path, ...], restored: sitk.Image, name: str = "derived") -> list:
@@ -105,14 +114,14 @@ def test_voxels_and_geometry_come_back(tmp_path, ct_image, mr_image, modality, s
     files = write_source(
         tmp_path / "source", {"CT": ct_image, "MR": mr_image}[modality], modality, stored_type, slope, intercept
     )
-    source = read_series(files)
+    source = read(files)
     # As a restoration leaves it: the source's type and range, other values; a pattern that no flip survives.
     array = sitk.GetArrayFromImage(source)
     change = np.arange(array.size).reshape(array.shape) % 7 - 3
     array = np.maximum(array + change, array.min()).astype(array.dtype)
     restored = as_type(source, array)
     headers = derive(tmp_path, files, restored)
-    back = read_series(find_series(tmp_path / "derived")[0].files)
+    back = read(find_series(tmp_path / "derived")[0].files)
     half_a_step = float(headers[0].get("RescaleSlope", 1)) / 2 if array.dtype.kind == "f" else 0
     assert np.abs(sitk.GetArrayFromImage(back).astype(float) - array).max() <= half_a_step * 1.001
     assert back.GetSize() == source.GetSize()
@@ -123,13 +132,13 @@ def test_voxels_and_geometry_come_back(tmp_path, ct_image, mr_image, modality, s
 
 def test_a_mr_volume_of_whole_numbers_needs_no_rescale(tmp_path, mr_image):
     files = write_source(tmp_path / "source", mr_image, "MR")
-    header = derive(tmp_path, files, read_series(files))[0]
+    header = derive(tmp_path, files, read(files))[0]
     assert "RescaleSlope" not in header and header.PixelRepresentation == 1
 
 
 def test_it_says_what_it_is_derived_from_and_by_what(tmp_path, ct_image):
     files = write_source(tmp_path / "source", ct_image, "CT", np.uint16, 1, -1024)
-    headers = derive(tmp_path, files, read_series(files))
+    headers = derive(tmp_path, files, read(files))
     sources = [pydicom.dcmread(file) for file in files]
     assert len(headers) == len(sources) == ct_image.GetSize()[2]
     for header, source in zip(headers, sources, strict=True):
@@ -161,7 +170,7 @@ def test_it_says_what_it_is_derived_from_and_by_what(tmp_path, ct_image):
 
 def test_the_same_voxels_have_the_same_uids_and_others_have_others(tmp_path, ct_image, file_hash):
     files = write_source(tmp_path / "source", ct_image)
-    source = read_series(files)
+    source = read(files)
     other = sitk.GetArrayFromImage(source)
     other[0, 0, 0] += 1
     first, second, third = (
@@ -178,12 +187,12 @@ def test_finer_pixels_cover_the_same_extent(tmp_path, mr_image):
     from LRformerSlicerLib.restoration.super_resolution import place_on_grid
 
     files = write_source(tmp_path / "source", mr_image, "MR")
-    source = read_series(files)
+    source = read(files)
     fine = sitk.GetImageFromArray(sitk.GetArrayFromImage(source).repeat(2, 1).repeat(2, 2))
     place_on_grid(fine, source, SlicePlane.of(source), 2)
     header = derive(tmp_path, files, fine)[0]
     assert (header.Rows, header.Columns) == (144, 128)
-    back = read_series(find_series(tmp_path / "derived")[0].files)
+    back = read(find_series(tmp_path / "derived")[0].files)
     assert back.GetSize() == fine.GetSize()
     assert np.allclose(back.GetSpacing(), fine.GetSpacing()) and np.allclose(back.GetOrigin(), fine.GetOrigin())
     assert np.array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(fine))
@@ -197,7 +206,7 @@ def test_what_no_series_can_be_derived_from_is_refused(tmp_path, ct_image):
             setattr(header, name, value)
         header.save_as(tmp_path / "other.dcm")
         with pytest.raises(UserError, match="no single-frame CT or MR image"):
-            write_derived_series(tmp_path, read_series(files), (tmp_path / "other.dcm",), REPORT)
+            write_derived_series(tmp_path, read(files), (tmp_path / "other.dcm",), REPORT)
 
 
 @settings(max_examples=200, deadline=None)
@@ -239,7 +248,7 @@ def test_a_folder_of_dicom_series_from_the_command_line(lrformer, tmp_path, ct_i
     assert sorted(path.name for path in out.iterdir()) == ["lrformer-folder.json", "thorax"]
     series = find_series(out / "thorax")[0]
     assert series.files[0].name == "restored-0001.dcm"
-    back = read_series(series.files)
+    back = read(series.files)
     code, _, _ = lrformer("restore", study / "thorax", tmp_path / "alone.nrrd", "--model", checkpoints["ct-denoise"],
                           "--prior", "none", "--device", "cpu")  # fmt: skip
     alone = sitk.ReadImage(str(tmp_path / "alone.nrrd"))

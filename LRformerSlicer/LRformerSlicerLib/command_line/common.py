@@ -20,6 +20,13 @@ def add_volume_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", metavar="OUT", type=Path, help="the file to write, such as out.nii.gz")
 
 
+def add_series_argument(parser: argparse.ArgumentParser) -> None:
+    """Which DICOM series of several."""
+    parser.add_argument(
+        "--series", metavar="NAME", help="which DICOM series: a name that lrformer check prints, a number or a UID"
+    )
+
+
 def add_prior_arguments(parser: argparse.ArgumentParser) -> None:
     """What makes the prior, and where it is made."""
     parser.add_argument("--device", default="auto", metavar="auto|cuda|mps|cpu", help="where to compute (auto)")

@@ -9,6 +9,7 @@ from .common import (
     Reporter,
     add_prior_arguments,
     add_progress_argument,
+    add_series_argument,
     add_volume_arguments,
     prior_options,
     write_result,
@@ -18,6 +19,7 @@ from .common import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """IN, OUT and the options of the prior."""
     add_volume_arguments(parser)
+    add_series_argument(parser)
     add_prior_arguments(parser)
     add_progress_argument(parser)
 
@@ -27,11 +29,11 @@ def run(arguments: argparse.Namespace) -> int:
     reporter = Reporter(arguments.progress)
     import SimpleITK as sitk
 
-    from ..restoration.volume import check_volume
-    from ..restoration.volume_io import check_outputs, read_volume, small_like
+    from ..restoration.scan import read_scan
+    from ..restoration.volume_io import check_outputs, small_like
 
-    image = read_volume(arguments.input, reporter.warn)
-    check_volume(image)
+    volume, warnings = read_scan(arguments.input, reporter.warn, arguments.series)
+    image = volume.image
     maps = {
         "prior": arguments.output,
         "consistency": arguments.consistency_out,
@@ -48,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..restoration.engine import Restorer
 
     options = RestorationOptions(**prior_options(arguments))
-    result = Restorer().produce_prior(image, options, progress=reporter)
+    result = Restorer().produce_prior(volume, options, progress=reporter)
+    result.report["warnings"] = [*warnings, *result.report["warnings"]]
     write_result(result, maps, arguments.report)
     report = result.report
     reporter.say(

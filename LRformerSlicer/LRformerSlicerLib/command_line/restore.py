@@ -12,6 +12,7 @@ from .common import (
     Reporter,
     add_prior_arguments,
     add_progress_argument,
+    add_series_argument,
     add_volume_arguments,
     prior_options,
     write_result,
@@ -21,6 +22,7 @@ from .common import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """IN, OUT and the options of a restoration."""
     add_volume_arguments(parser)
+    add_series_argument(parser)
     parser.add_argument(
         "--task",
         default="auto",
@@ -78,11 +80,13 @@ def _restore_one(arguments: argparse.Namespace, options: RestorationOptions, rep
     """Restore and write; nothing is written before everything is computed."""
     import SimpleITK as sitk
 
-    from ..restoration.volume import check_volume
+    from ..restoration.scan import read_scan
     from ..restoration.volume_io import check_outputs, read_volume, small_like
 
-    image = read_volume(arguments.input, reporter.warn)
-    check_volume(image)
+    if arguments.output.suffix.lower() == ".dcm":
+        raise UserError("A DICOM series is written into a folder: let OUT be one, or a file such as out.nii.gz.")
+    volume, warnings = read_scan(arguments.input, reporter.warn, arguments.series)
+    image = volume.image
     reference = read_volume(arguments.reference) if arguments.reference else None
     maps = {
         "prior": arguments.prior_out,
@@ -107,7 +111,8 @@ def _restore_one(arguments: argparse.Namespace, options: RestorationOptions, rep
 
     from ..restoration.engine import Restorer
 
-    result = Restorer().restore(image, options, progress=reporter, reference=reference)
+    result = Restorer().restore(volume, options, progress=reporter, reference=reference)
+    result.report["warnings"] = [*warnings, *result.report["warnings"]]
     write_result(result, {"restored": arguments.output, **maps}, arguments.report)
     _tell_outcome(reporter, result.report, arguments.output)
     reporter.done(result.report)

@@ -51,23 +51,25 @@ def run(arguments: argparse.Namespace, options: RestorationOptions, reporter: Re
     import time
 
     form = _checked_format(arguments, options)
-    from ..restoration.folder import check_outputs_differ, find_volumes, one_file
+    from ..restoration.folder import called, check_outputs_differ, find_volumes, volumes_in_file
     from ..restoration.folder_record import FolderRecord, folder_to_oneself
 
     started = time.perf_counter()
     source, out = arguments.input, arguments.output
     if source.is_file():
-        volumes, left_out = [one_file(source)], []
+        volumes, left_out = volumes_in_file(source)
     else:
         volumes, left_out = find_volumes(source, without=out)
+    if arguments.series is not None:
+        volumes = called(volumes, arguments.series)
+    for line in left_out:
+        reporter.say(f"Left out: {line}.")
     if not volumes:
         raise UserError(
             f'The folder "{source}" holds no volume: choose one with NIfTI, NRRD, MetaImage or DICOM files.'
         )
     planned = check_outputs_differ(volumes, out, form)
     _make_folder(out)
-    for line in left_out:
-        reporter.say(f"Left out: {line}.")
     with folder_to_oneself(out):
         record = FolderRecord(out)
         if record.was_damaged:
@@ -121,11 +123,15 @@ class _Work:
                 outcomes[volume.name] = {**self._record.entries[volume.name], "outcome": "finished before"}
                 continue
             outcomes[volume.name] = {"outcome": "not begun"}
-            files = tuple(file.resolve() for file in volume.files)
+            # Not resolved: a link's name has a suffix where the name of what it points to may have none.
+            files = tuple(file.absolute() for file in volume.files)
             as_dicom = self._form == "dicom" or self._form == "same" and volume.is_dicom
             output = volume.output(self._out.resolve(), self._form)
+            frames = volume.series.frames if volume.series else None
             earlier = self._record.earlier_files(volume.name)
-            tasks.append(make_task(volume.name, files, output, volume.is_dicom, as_dicom, self._out.resolve(), earlier))
+            tasks.append(
+                make_task(volume.name, files, output, volume.is_dicom, as_dicom, self._out.resolve(), earlier, frames)
+            )
         begun = [file for task in tasks for file in planned[task["name"]]]
         self._keep_others(begun)
         self._record.begin(begun)

@@ -1,100 +1,231 @@
-"""DICOM series in a folder: which there are, and reading one of them as a volume."""
+"""DICOM series in files and folders: which there are, and reading one of them as a volume."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from ..errors import UserError
-from .native_output import silent_native_libraries
+from .dicom_file import DicomError, is_dicom
+from .dicom_plane import Plane, planes_of
+from .dicom_series import DicomSeries, LeftOut, labelled, sort_planes
+from .dicom_values import read_values
 from .volume import MODALITY_TAG
 
-_SERIES_NUMBER, _SERIES_DESCRIPTION, _IMAGE_TYPE = "0020|0011", "0008|103e", "0008|0008"
+SLICE_AXIS = 2
+"""The image axis across the slices of every volume that comes from DICOM: the stored plane is the acquisition's."""
+DIRECTORY_NAME = "DICOMDIR"
 
 
 @dataclass(frozen=True)
-class DicomSeries:
-    """The files of one series in the order of their slices, and what its first file says of it."""
+class DicomVolume:
+    """A volume read from DICOM: its image, where its voxels are padding (K, J, I) or None, and warnings."""
 
-    files: tuple[Path, ...]
-    modality: str = ""
-    number: str = ""
-    description: str = ""
-    is_localizer: bool = False
+    image: sitk.Image
+    padding: np.ndarray | None
+    warnings: tuple[str, ...]
+    series: DicomSeries
 
-    @property
-    def label(self) -> str:
-        """Number and description in letters that every file system takes, such as "3-Thorax-1.0"."""
-        text = "-".join(part for part in (self.number, self.description) if part) or "series"
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "series"
+
+def walk(folder: Path, without: Path | None = None) -> Iterator[tuple[Path, list[str]]]:
+    """The folders at and below `folder`, linked ones once, with the names of their files; hidden ones are passed over.
+
+    Raises UserError where a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f'The folder "{error.filename}" cannot be read: check its permissions.') from error
+
+    seen: set[tuple[int, int]] = set()
+    for root, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        here = Path(root)
+        state = here.stat()
+        if (state.st_dev, state.st_ino) in seen:
+            folders[:] = []
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _is(here / name, without))
+        yield here, sorted(name for name in files if not name.startswith("."))
+
+
+def _is(path: Path, other: Path | None) -> bool:
+    try:
+        return other is not None and os.path.samefile(path, other)
+    except OSError:
+        return False
+
+
+def planes_in(files: Sequence[Path]) -> tuple[list[Plane], list[DicomError]]:
+    """The planes in those of the files that are DICOM, and what is wrong with files that cannot be read."""
+    planes: list[Plane] = []
+    errors: list[DicomError] = []
+    for file in files:
+        if is_dicom(file):
+            try:
+                planes += planes_of(file)
+            except DicomError as error:
+                errors.append(error)
+    return planes, errors
+
+
+def sort_by_folder(planes: Sequence[Plane]) -> tuple[list[DicomSeries], list[LeftOut]]:
+    """The volumes in planes of many folders.
+
+    A series that is spread over folders is put together; folders that hold the same instances, as copies of a study
+    or badly anonymised ones do, are sorted each by itself.
+    """
+    parts: dict[tuple, list[list[Plane]]] = {}
+    by_folder: dict[tuple, list[Plane]] = {}
+    for plane in planes:
+        by_folder.setdefault((plane.series_uid, plane.study_uid, plane.patient, plane.file.parent), []).append(plane)
+    for (series, study, patient, folder), members in by_folder.items():
+        wholes = parts.setdefault((series, study, patient) if series else (folder,), [])
+        instances = {plane.instance_uid for plane in members}
+        fitting = next(
+            (whole for whole in wholes if "" not in instances and not instances & {one.instance_uid for one in whole}),
+            None,
+        )
+        if fitting is None:
+            wholes.append(members)
+        else:
+            fitting += members
+    volumes: list[DicomSeries] = []
+    left_out: list[LeftOut] = []
+    for whole in _patients_of_one_folder_together(list(parts.values())):
+        found, lines = sort_planes(whole)
+        volumes += found
+        left_out += lines
+    return volumes, left_out
+
+
+def _patients_of_one_folder_together(parts: list[list[list[Plane]]]) -> list[list[Plane]]:
+    """Series of one UID in one folder are one series, whatever else they say: two patients in it are then found."""
+    together: list[list[Plane]] = []
+    for whole in (whole for wholes in parts for whole in wholes):
+        folders = {(plane.series_uid, plane.file.parent) for plane in whole if plane.series_uid}
+        same = next(
+            (one for one in together if folders & {(plane.series_uid, plane.file.parent) for plane in one}), None
+        )
+        if same is None:
+            together.append(list(whole))
+        else:
+            same += whole
+    return together
 
 
 def find_series(folder: Path) -> list[DicomSeries]:
-    """The DICOM series among the files that lie in `folder` itself, without what their headers say."""
-    with silent_native_libraries():
-        names = [
-            sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), identifier)
-            for identifier in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-        ]
-    return [DicomSeries(tuple(Path(name) for name in files)) for files in names if files]
+    """The volumes among the DICOM files in a folder and those below it."""
+    return sort_by_folder(planes_in([here / name for here, names in walk(folder) for name in names])[0])[0]
 
 
-def with_header(series: DicomSeries) -> DicomSeries:
-    """The series with modality, number and description from its first file; without them where it has no image."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(series.files[0]))
-    try:
-        with silent_native_libraries():
-            reader.ReadImageInformation()
-    except RuntimeError:
-        return series
+def read_dicom(path: Path, warn: Callable[[str], None], series: str | None = None) -> DicomVolume:
+    """The volume in a DICOM file or the largest one in a folder, or that called `series`.
 
-    def value(tag: str) -> str:
-        # Text in another character set comes with bytes that are no UTF-8.
-        text = reader.GetMetaData(tag) if reader.HasMetaDataKey(tag) else ""
-        return text.encode("utf-8", "replace").decode("utf-8", "replace").strip()
-
-    return DicomSeries(
-        series.files,
-        value(MODALITY_TAG),
-        value(_SERIES_NUMBER),
-        value(_SERIES_DESCRIPTION),
-        "LOCALIZER" in value(_IMAGE_TYPE).split("\\"),
-    )
-
-
-def read_dicom_folder(folder: Path, warn: Callable[[str], None]) -> sitk.Image:
-    """The largest series in a folder; `warn` is told where there are several. Raises UserError where there is none."""
-    found = find_series(folder)
-    if not found:
-        raise UserError(f'The folder "{folder}" holds no DICOM series: choose a folder of DICOM files.')
-    series = max(found, key=lambda one: len(one.files))
-    if len(found) > 1:
-        warn(
-            f'The folder "{folder}" holds {len(found)} DICOM series: the largest, {len(series.files)} files beginning '
-            f'with "{series.files[0].name}", is taken; put another one into a folder of its own to choose it.'
-        )
-    return read_series(series.files)
-
-
-def read_series(files: tuple[Path, ...]) -> sitk.Image:
-    """The volume in the files of one series, with its modality in the metadata entry 0008|0060.
-
-    Raises UserError where they cannot be read.
+    `warn` is told what else there is, what is left out and what is odd. Raises UserError where there is none, where
+    it cannot be read, and where its slices make no regular grid.
     """
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames([str(file) for file in files])
-    reader.MetaDataDictionaryArrayUpdateOn()
-    try:
-        with silent_native_libraries():
-            image = reader.Execute()
-    except RuntimeError as error:
-        folder = files[0].parent
-        raise UserError(f'The DICOM series in "{folder}" cannot be read: it is incomplete or damaged.') from error
-    if reader.HasMetaDataKey(0, MODALITY_TAG):
-        image.SetMetaData(MODALITY_TAG, reader.GetMetaData(0, MODALITY_TAG).strip())
-    return image
+    if path.name.upper() == DIRECTORY_NAME and path.is_file():
+        path = path.parent
+    if path.is_dir():
+        planes, errors = planes_in([here / name for here, names in walk(path) for name in names])
+    else:
+        planes, errors = planes_of(path), []
+    volumes, left_out = sort_by_folder(planes)
+    chosen = _choose(path, volumes, left_out, errors, warn, series)
+    series_uid = chosen.planes[0].series_uid
+    for one in left_out:
+        if one.planes[0].series_uid == series_uid or not one.is_whole or path.is_dir():
+            warn(f"Left out: {one}.")
+    for error in errors:
+        warn(f"Left out: {error.message}")
+    volume = load(chosen)
+    for sentence in volume.warnings:
+        warn(sentence)
+    return volume
+
+
+def load(series: DicomSeries, keeps_places: bool = False) -> DicomVolume:
+    """Read the voxels of a series.
+
+    `keeps_places` says that each slice will be written at the place of its source, so that the slices need not make a
+    regular grid. Raises UserError where they do not and where they cannot be read.
+    """
+    if series.problem or series.geometry is None:
+        raise UserError(series.problem)
+    geometry = series.geometry
+    if geometry.irregular and not keeps_places:
+        raise UserError(
+            f"The slices of {series.title} make no regular grid ({geometry.irregular}), and only DICOM output keeps "
+            "them in their places: let OUT be a folder, with --format dicom."
+        )
+    values, padding, warnings = read_values(series.planes)
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(geometry.spacing)
+    image.SetOrigin(geometry.origin)
+    image.SetDirection(geometry.direction)
+    if series.planes[0].modality:
+        image.SetMetaData(MODALITY_TAG, series.planes[0].modality)
+    return DicomVolume(image, padding, (*warnings, *series.notes), series)
+
+
+def read_series(
+    files: Sequence[Path], frames: Sequence[Sequence[int]] | None = None, keeps_places: bool = False
+) -> DicomVolume:
+    """The one volume in these files, or in these of their frames as `DicomSeries.frames` gives them; see `load`."""
+    planes, errors = planes_in(files)
+    if errors:
+        raise errors[0]
+    if frames is not None:
+        wanted = dict(zip(files, frames, strict=True))
+        planes = [plane for plane in planes if plane.frame is None or plane.frame in wanted[plane.file]]
+    volumes, left_out = sort_planes(planes)
+    if len(volumes) != 1:
+        raise UserError(_nothing(files[0].parent, left_out, []))
+    return load(volumes[0], keeps_places)
+
+
+def _choose(
+    path: Path,
+    volumes: list[DicomSeries],
+    left_out: list[LeftOut],
+    errors: list[DicomError],
+    warn: Callable[[str], None],
+    wanted: str | None,
+) -> DicomSeries:
+    if not volumes:
+        raise UserError(_nothing(path, left_out, errors))
+    by_label = labelled(volumes)
+    names = ", ".join(by_label)
+    if wanted is not None:
+        fitting = {name: one for name, one in by_label.items() if name == wanted or one.is_called(wanted)}
+        if len(fitting) != 1:
+            found = "no" if not fitting else "more than one"
+            raise UserError(f'"{path}" holds {found} volume called "{wanted}": let --series be one of {names}.')
+        return next(iter(fitting.values()))
+    label, chosen = max(by_label.items(), key=lambda item: len(item[1].planes))
+    if len(volumes) > 1:
+        kind = "The folder" if path.is_dir() else "The file"
+        count = len(chosen.files)
+        warn(
+            f'{kind} "{path}" holds {len(volumes)} DICOM series or parts of one ({names}): the largest, {label} of '
+            f'{count} {"file" if count == 1 else "files"} beginning with "{chosen.files[0].name}", is taken; --series '
+            "chooses another."
+        )
+    return chosen
+
+
+def _nothing(path: Path, left_out: Sequence[LeftOut], errors: Sequence[DicomError]) -> str:
+    """The sentence for a path without a volume."""
+    kind = "folder" if path.is_dir() else "file"
+    reasons = [*map(str, left_out), *(error.message.rstrip(".") for error in errors)]
+    if not reasons:
+        if path.is_dir() and any(name.lower().endswith(".zip") for _, names in walk(path) for name in names):
+            return f'The folder "{path}" holds no DICOM series, but zip archives: unpack them first.'
+        return f'The {kind} "{path}" holds no DICOM series: choose a folder of DICOM files.'
+    more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return f'The {kind} "{path}" holds no CT or MR volume ({"; ".join(reasons[:3])}{more}): choose another.'

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
+import re
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,9 @@ import SimpleITK as sitk
 
 from .. import __version__
 from ..errors import UserError
+from .dicom_fields import Fields
+from .dicom_file import DicomError, lenient_pydicom, read_dataset
+from .dicom_plane import stored_number
 from .dicom_voxels import StoredVoxels, to_stored
 
 if TYPE_CHECKING:
@@ -38,6 +43,11 @@ _NOT_DERIVED = (
     *("DigitalSignaturesSequence", "MACParametersSequence", "ReferencedImageEvidenceSequence"),
     *("DerivationCodeSequence", "SourceImageSequence", "DerivationDescription"),
 )
+_OF_DARK_FOR_BRIGHT = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "PixelPaddingValue")
+"""True of the stored numbers of MONOCHROME1 and of no others."""
+_NEEDED_UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+_SERIES_NUMBERS_APART = 1000
+_LARGEST_SERIES_NUMBER = 2**31 - 1 - _SERIES_NUMBERS_APART
 _LONGEST_LO, _LONGEST_ST = 64, 1024
 _DIRECTION_TOLERANCE = 1e-3
 
@@ -46,9 +56,9 @@ def write_derived_series(folder: Path, restored: sitk.Image, files: tuple[Path, 
     """Fill `folder` with one file a slice: patient, study and frame of reference of the source, UIDs of its own.
 
     `restored` is 3-D, on the grid of the source series or on a finer one in its slices; `files` are the source's, in
-    the order of its slices; `report` is the restoration's. The same input gives the same bytes, UIDs included, so a
-    repeated run makes no second series. Raises UserError where the source is no classic CT or MR series or pydicom
-    is missing.
+    the order of its slices; `report` is the restoration's. Each image lies where its source lies. The same input gives
+    the same bytes, UIDs included, so a repeated run makes no second series. Raises UserError where the source is no
+    classic CT or MR series or pydicom is missing.
     """
     sources = [_header(file) for file in files]
     if len(sources) != restored.GetSize()[2]:
@@ -61,11 +71,12 @@ def write_derived_series(folder: Path, restored: sitk.Image, files: tuple[Path, 
         (sources[0].SeriesInstanceUID, description(report), hashlib.sha256(np.ascontiguousarray(array)).hexdigest())
     )
     for index, (source, stored) in enumerate(zip(sources, voxels.stored, strict=True)):
-        dataset = _derived(source, report, identity, index)
-        _set_voxels(dataset, source, stored, voxels)
-        if stored.shape != (source.Rows, source.Columns):
-            _set_geometry(dataset, restored, index)
-        dataset.save_as(folder / FILE_PATTERN.replace("*", f"{index + 1:04d}"), enforce_file_format=True)
+        with lenient_pydicom():
+            dataset = _derived(source, report, identity, index)
+            _set_voxels(dataset, source, stored, voxels)
+            if stored.shape != (source.Rows, source.Columns):
+                _set_geometry(dataset, source, stored.shape)
+            dataset.save_as(folder / FILE_PATTERN.replace("*", f"{index + 1:04d}"), enforce_file_format=True)
 
 
 def files_by_slice(files: tuple[Path, ...], image: sitk.Image) -> tuple[Path, ...]:
@@ -87,39 +98,77 @@ def files_by_slice(files: tuple[Path, ...], image: sitk.Image) -> tuple[Path, ..
 
 
 def description(report: dict) -> str:
-    """What made the image, for Derivation Description: task, model and prior with their SHA256."""
+    """What made the image, for Derivation Description: task, model and prior with their SHA256.
+
+    Plain letters only, which every character set has; of a long name of a model only the beginning.
+    """
     prior = report["prior"]
     by = f"prior {prior['backbone']}" + (f" SHA256 {prior['sha256']}" if prior.get("sha256") else "")
-    text = (
-        f"Restored by LRformerSlicer {__version__}, task {report['task']}, model {report['model']['name']} "
-        f"SHA256 {report['model']['sha256']}, {by}, strength {report['strength']:g}. Research use, not for diagnosis."
+    before = f"Restored by LRformerSlicer {__version__}, task {report['task']}, model "
+    after = (
+        f" SHA256 {report['model']['sha256']}, {by}, strength {report['strength']:g}. Research use, not for diagnosis."
     )
-    return text[:_LONGEST_ST]
+    return before + _plain(report["model"]["name"])[: _LONGEST_ST - len(before) - len(after)] + after
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^ -~]|\\", "?", text)
 
 
 def check_source(files: tuple[Path, ...]) -> None:
-    """UserError where no derived series can be made of these files, before any work is done."""
-    _header(files[0])
+    """UserError where no derived series can be made of these files, before any work is done.
+
+    The header of each derived image is made and written to memory, so that whatever DICOM or pydicom does not take
+    shows now.
+    """
+    report = {
+        "task": "ct-denoise",
+        "strength": 1.0,
+        "model": {"name": "", "sha256": "0" * 64},
+        "prior": {"backbone": "none"},
+    }
+    for index, file in enumerate(files):
+        header = _header(file)
+        try:
+            with lenient_pydicom():
+                _derived(header, report, "", index).save_as(io.BytesIO(), enforce_file_format=True)
+        except Exception as error:  # pydicom refuses values with errors of every kind
+            raise _not_derivable(file, "has values that DICOM does not allow") from error
+
+
+def _not_derivable(file: Path, reason: str) -> UserError:
+    return UserError(
+        f'"{file.name}" {reason}, so that no DICOM series can be derived from it: choose another format, such as '
+        ".nii.gz."
+    )
 
 
 def _header(file: Path) -> Dataset:
     try:
-        import pydicom
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "Writing DICOM needs the Python package pydicom: install it (pip install pydicom), or choose another "
-            "format, such as .nii.gz."
-        ) from error
-    try:
-        header = pydicom.dcmread(file, stop_before_pixels=True)
-    except (OSError, pydicom.errors.InvalidDicomError) as error:
+        header = read_dataset(file)
+    except DicomError as error:
         raise UserError(f'"{file}" cannot be read as DICOM: choose another format, such as .nii.gz.') from error
-    if header.get("SOPClassUID") not in _CLASSIC_IMAGES or int(header.get("NumberOfFrames") or 1) > 1:
-        raise UserError(
-            f'"{file.name}" is no single-frame CT or MR image, the kinds that a DICOM series is derived from: choose '
-            "another format, such as .nii.gz."
-        )
+    with lenient_pydicom():
+        fields = Fields(header)
+        if fields.text("SOPClassUID") not in _CLASSIC_IMAGES or fields.text("NumberOfFrames") not in ("", "0", "1"):
+            raise UserError(
+                f'"{file.name}" is no single-frame CT or MR image, the kinds that a DICOM series is derived from: '
+                "choose another format, such as .nii.gz."
+            )
+        if missing := next((keyword for keyword in _NEEDED_UIDS if not fields.text(keyword)), None):
+            raise _not_derivable(file, f"has no {missing}")
+        if not _is_number_or_empty(header):
+            raise _not_derivable(file, "has a SeriesNumber that is no number")
     return header
+
+
+def _is_number_or_empty(header: Dataset) -> bool:
+    """Whether the SeriesNumber is one to which another can be added, or none."""
+    element = header.get_item("SeriesNumber")
+    if element is None or not element.value:
+        return True
+    number = Fields(header).optional("SeriesNumber")
+    return number is not None and number.is_integer() and 0 <= number <= _LARGEST_SERIES_NUMBER
 
 
 def _derived(source: Dataset, report: dict, identity: str, index: int) -> Dataset:
@@ -128,19 +177,19 @@ def _derived(source: Dataset, report: dict, identity: str, index: int) -> Datase
     from pydicom.uid import ExplicitVRLittleEndian
 
     dataset = copy.deepcopy(source)
-    dataset.remove_private_tags()  # nobody can tell which of them hold for the new pixels
-    for keyword in _NOT_DERIVED:
+    _remove_private(dataset)  # nobody can tell which of them hold for the new pixels
+    for keyword in _NOT_DERIVED + (_OF_DARK_FOR_BRIGHT if _is_dark_for_bright(source) else ()):
         if keyword in dataset:
             delattr(dataset, keyword)
-    for element in list(dataset):
-        if 0x6000 <= element.tag.group <= 0x60FF or 0x5000 <= element.tag.group <= 0x50FF:  # overlays and curves
-            del dataset[element.tag]
+    for tag in list(dataset.keys()):
+        if 0x6000 <= tag.group <= 0x60FF or 0x5000 <= tag.group <= 0x50FF:  # overlays and curves
+            del dataset[tag]
+    fields = Fields(source)
     dataset.SOPInstanceUID = _uid(identity, "image", str(index))
     dataset.SeriesInstanceUID = _uid(identity, "series")
-    dataset.SeriesNumber = int(source.get("SeriesNumber") or 0) + 1000
-    dataset.SeriesDescription = f"{source.get('SeriesDescription') or ''} LRformer {report['task']}".strip()[
-        -_LONGEST_LO:
-    ]
+    dataset.SeriesNumber = int(fields.optional("SeriesNumber") or 0) + _SERIES_NUMBERS_APART
+    described = fields.text("SeriesDescription").replace("\\", "/")
+    dataset.SeriesDescription = f"{described} LRformer {report['task']}".strip()[-_LONGEST_LO:].strip()
     kinds = list(source.get("ImageType") or [])
     dataset.ImageType = ["DERIVED", "SECONDARY", *kinds[2:]]
     dataset.DerivationDescription = description(report)
@@ -151,6 +200,27 @@ def _derived(source: Dataset, report: dict, identity: str, index: int) -> Datase
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     return dataset
+
+
+def _remove_private(dataset: Dataset) -> None:
+    """Delete private elements, those within sequences too; other elements keep their bytes, whatever their text."""
+    from pydicom.datadict import dictionary_VR
+
+    for tag in list(dataset.keys()):
+        if tag.is_private:
+            del dataset[tag]
+            continue
+        try:
+            is_sequence = (dataset.get_item(tag).VR or dictionary_VR(tag)) == "SQ"
+        except KeyError:  # in no dictionary
+            continue
+        if is_sequence:
+            for item in dataset[tag].value:
+                _remove_private(item)
+
+
+def _is_dark_for_bright(source: Dataset) -> bool:
+    return Fields(source).text("PhotometricInterpretation").upper() == "MONOCHROME1"
 
 
 def _reference(source: Dataset) -> Dataset:
@@ -187,7 +257,7 @@ def _code(value: str, meaning: str) -> Dataset:
 def _set_voxels(dataset: Dataset, source: Dataset, stored: np.ndarray, voxels: StoredVoxels) -> None:
     is_signed = stored.dtype == np.int16
     dataset.Rows, dataset.Columns = stored.shape
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, source.get("PhotometricInterpretation")
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
     dataset.PixelRepresentation = int(is_signed)
     # CT always has a rescale; MR images have none unless their values need one.
@@ -202,19 +272,29 @@ def _set_voxels(dataset: Dataset, source: Dataset, stored: np.ndarray, voxels: S
 
 def _set_padding(dataset: Dataset, source: Dataset, voxels: StoredVoxels) -> None:
     """The padding value as the new stored numbers have it; none where they have not."""
-    slope, intercept = float(source.get("RescaleSlope") or 1), float(source.get("RescaleIntercept") or 0)
-    padding = voxels.stored_value(source.PixelPaddingValue * slope + intercept)
+    fields = Fields(source)
+    slope, intercept = fields.optional("RescaleSlope"), fields.optional("RescaleIntercept")
+    value, stored = fields.optional("PixelPaddingValue"), None
+    if value is not None:
+        value = stored_number(int(value), int(source.BitsStored), bool(source.PixelRepresentation))
+        stored = voxels.stored_value(value * (1.0 if slope is None else slope) + (intercept or 0.0))
     del dataset.PixelPaddingValue
-    if padding is not None:
-        dataset.add_new("PixelPaddingValue", "SS" if voxels.stored.dtype == np.int16 else "US", padding)
+    if stored is not None:
+        dataset.add_new("PixelPaddingValue", "SS" if voxels.stored.dtype == np.int16 else "US", stored)
 
 
-def _set_geometry(dataset: Dataset, restored: sitk.Image, index: int) -> None:
-    """Finer pixels over the same extent: spacing and the first pixel's centre are the restored volume's."""
-    columns_mm, rows_mm, _ = restored.GetSpacing()
-    dataset.PixelSpacing = [_decimal(rows_mm), _decimal(columns_mm)]
-    place = restored.TransformIndexToPhysicalPoint((0, 0, index))
-    dataset.ImagePositionPatient = [_decimal(coordinate) for coordinate in place]
+def _set_geometry(dataset: Dataset, source: Dataset, shape: tuple[int, int]) -> None:
+    """Other pixels over the same extent: spacing and the first pixel's centre follow from the source's."""
+    fields = Fields(source)
+    spacing, position = fields.numbers("PixelSpacing", 2), fields.numbers("ImagePositionPatient", 3)
+    orientation = fields.numbers("ImageOrientationPatient", 6)
+    finer = np.array([shape[0] / source.Rows, shape[1] / source.Columns])
+    dataset.PixelSpacing = [_decimal(one) for one in np.array(spacing) / finer]
+    if position and orientation:
+        along_row, along_column = np.array(orientation).reshape(2, 3)
+        down, right = np.array(spacing) * (1 / finer - 1) / 2
+        first = np.array(position) + down * along_column + right * along_row
+        dataset.ImagePositionPatient = [_decimal(coordinate) for coordinate in first]
 
 
 def _decimal(number: float) -> str:

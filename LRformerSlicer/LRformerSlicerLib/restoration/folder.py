@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from .dicom_input import DicomSeries, find_series, with_header
+from .dicom_file import is_dicom
+from .dicom_input import DIRECTORY_NAME, planes_in, sort_by_folder, walk
 from .dicom_output import FILE_PATTERN
+from .dicom_plane import planes_of
+from .dicom_series import DicomSeries, labelled, sort_planes
 from .folder_record import RECORD_NAME
 from .output_plan import OutputPlan, check_stays_inside, written_with
+from .volume_files.check import refused_by_name
 
 FORMATS = ("same", "dicom", "nii.gz", "nii", "nrrd", "mha")
 """What results can be written as; "same" is the input's own format."""
@@ -19,23 +23,22 @@ FORMATS = ("same", "dicom", "nii.gz", "nii", "nrrd", "mha")
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr")
 """Files that are volumes by their name; an .img, .raw or .zraw belongs to one of them."""
 
-_NO_DICOM_SUFFIXES = (
-    *(".img", ".img.gz", ".raw", ".zraw", ".raw.gz", ".json", ".txt", ".csv", ".tsv", ".md", ".pdf", ".xml"),
-    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".zip", ".tar", ".gz", ".py", ".html"),
-)
+_ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
 class FoundVolume:
     """One volume of a folder: its name for people, its files, and whether they are a DICOM series.
 
-    `place` is where it lies below the folder, without a file's suffix; `suffix` is that of a file, else empty.
+    `place` is where it lies below the folder, without a file's suffix; `suffix` is that of a file, else empty. `series`
+    is what a DICOM volume is made of, with the sentence for one that cannot be read.
     """
 
     name: str
     place: Path
     suffix: str
     files: tuple[Path, ...]
+    series: DicomSeries | None = None
 
     @property
     def is_dicom(self) -> bool:
@@ -60,39 +63,73 @@ class FoundVolume:
         return out_folder / f"{self.place}.{form}"
 
 
-def find_volumes(folder: Path, without: Path) -> tuple[list[FoundVolume], list[str]]:
-    """All volumes in `folder` and the folders below it, except in `without`; and a line for each series left out.
+def find_volumes(folder: Path, without: Path | None = None) -> tuple[list[FoundVolume], list[str]]:
+    """All volumes in `folder` and the folders below it, except in `without`; and a line for whatever is left out.
 
-    DICOM localizers and series of other modalities than CT and MR (reports, segmentations) are left out. Hidden
+    DICOM localizers, copies and series of other modalities than CT and MR (reports, segmentations) are left out. Hidden
     files and folders are not looked at. Raises UserError where the folder does not exist or cannot be read.
     """
     if not folder.is_dir():
         raise UserError(f'There is no folder "{folder}": check the path.')
     volumes: list[FoundVolume] = []
     left_out: list[str] = []
+    others: list[Path] = []
+    for here, names in walk(folder, without):
+        volumes += [_file_volume(here / name, folder) for name in names if suffix_of(name)]
+        others += [here / name for name in names if not suffix_of(name)]
+        left_out += [
+            f"{(here / name).relative_to(folder).as_posix()} is an archive: unpack it first"
+            for name in names
+            if name.lower().endswith(_ARCHIVE_SUFFIXES)
+        ]
+    planes, errors = planes_in(others)
+    series, lines = sort_by_folder(planes)
+    left_out += [f"{_folder_name(one.planes[0].file.parent, folder)}: {one}" for one in lines]
+    left_out += [f"{_folder_name(error.file.parent, folder)}: {error.message.rstrip('.')}" for error in errors]
+    return volumes + _series_volumes(series, folder), left_out
 
-    def refuse(error: OSError) -> None:
-        raise UserError(f'The folder "{error.filename}" cannot be read: check its permissions.') from error
 
-    for root, folders, files in os.walk(folder, onerror=refuse):
-        here = Path(root)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _is_same(here / name, without))
-        files = sorted(name for name in files if not name.startswith("."))
-        volumes += [_file_volume(here / name, folder) for name in files if suffix_of(name)]
-        if any(not suffix_of(name) and not name.lower().endswith(_NO_DICOM_SUFFIXES) for name in files):
-            series, lines = _series_of(here, folder)
-            volumes += series
-            left_out += lines
-    return volumes, left_out
+def volumes_in_file(path: Path) -> tuple[list[FoundVolume], list[str]]:
+    """The volumes in one file, and a line for whatever is left out: one, or those of a DICOM file.
 
-
-def one_file(path: Path) -> FoundVolume:
-    """The one volume in a file, DICOM or other. Raises UserError where there is no such file."""
+    A DICOMDIR stands for its folder. Raises UserError where there is no such file.
+    """
     if not path.is_file():
         raise UserError(f'There is no file "{path}": check the path.')
+    if path.name.upper() == DIRECTORY_NAME:
+        return find_volumes(path.parent)
     if suffix_of(path.name):
-        return _file_volume(path, path.parent)
-    return FoundVolume(path.name, Path(path.stem), "", (path,))
+        return [_file_volume(path, path.parent)], []
+    if not is_dicom(path):
+        raise UserError(
+            refused_by_name(path) or f'"{path}" is no volume: choose a NIfTI, NRRD, MetaImage or DICOM file.'
+        )
+    series, left_out = sort_planes(planes_of(path))
+    volumes = [
+        FoundVolume(
+            path.name if len(series) == 1 else f"{path.name}/{label}",
+            Path(path.stem) if len(series) == 1 else Path(path.stem) / label,
+            "",
+            (path,),
+            one,
+        )
+        for label, one in labelled(series).items()
+    ]
+    return volumes, [f"{path.name}: {one}" for one in left_out]
+
+
+def called(volumes: Iterable[FoundVolume], series: str) -> list[FoundVolume]:
+    """The DICOM volumes that have this name, label, series number or series instance UID. Raises UserError for none."""
+    dicom = [volume for volume in volumes if volume.series is not None]
+    fitting = [
+        volume
+        for volume in dicom
+        if volume.name == series or volume.place.name == series or volume.series.is_called(series)
+    ]
+    if not fitting:
+        names = ", ".join(f"{volume.name} ({volume.series.title})" for volume in dicom) or "none"
+        raise UserError(f'No DICOM series is called "{series}": let --series be one of those that are there: {names}.')
+    return fitting
 
 
 def check_outputs_differ(volumes: Iterable[FoundVolume], out_folder: Path, form: str) -> dict[str, tuple[Path, ...]]:
@@ -148,28 +185,24 @@ def _file_volume(path: Path, folder: Path) -> FoundVolume:
     return FoundVolume(relative.as_posix(), relative.with_name(path.name[: -len(suffix)]), suffix, (path,))
 
 
-def _series_of(here: Path, folder: Path) -> tuple[list[FoundVolume], list[str]]:
-    place = here.relative_to(folder)
-    name = place.as_posix() if place != Path(".") else here.resolve().name
-    kept: list[DicomSeries] = []
-    left_out: list[str] = []
-    for series in map(with_header, find_series(here)):
-        if series.is_localizer:
-            left_out.append(f"{name}: {series.label} is a localizer")
-        elif series.modality not in ("CT", "MR", ""):
-            left_out.append(f"{name}: {series.label} is of modality {series.modality}")
-        else:
-            kept.append(series)
-    if len(kept) == 1:
-        return [FoundVolume(name, place, "", kept[0].files)], left_out
+def _series_volumes(series: Iterable[DicomSeries], folder: Path) -> list[FoundVolume]:
+    """DICOM volumes, each named by the folder that holds all its files, and by its label where that holds several."""
+    of_folder: dict[Path, list[DicomSeries]] = {}
+    for one in series:
+        common = Path(os.path.commonpath([file.parent for file in one.files]))
+        of_folder.setdefault(common, []).append(one)
     volumes = []
-    labels: dict[str, int] = {}
-    for series in sorted(kept, key=lambda one: (one.label, one.files)):
-        labels[series.label] = labels.get(series.label, 0) + 1
-        label = series.label + (f"-{labels[series.label]}" if labels[series.label] > 1 else "")
-        full = f"{name}/{label}" if place != Path(".") else label
-        volumes.append(FoundVolume(full, place / label, "", series.files))
-    return volumes, left_out
+    for here, members in sorted(of_folder.items()):
+        place = here.relative_to(folder)
+        for label, one in labelled(members).items():
+            within = place if len(members) == 1 else place / label
+            name = within.as_posix() if within != Path(".") else here.resolve().name
+            volumes.append(FoundVolume(name, within, "", one.files, one))
+    return volumes
+
+
+def _folder_name(here: Path, folder: Path) -> str:
+    return here.relative_to(folder).as_posix() if here != folder else here.resolve().name
 
 
 def _is_same(path: Path, other: Path) -> bool:

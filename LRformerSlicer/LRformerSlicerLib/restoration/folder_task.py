@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..errors import sentence_of
+from ..errors import UserError, sentence_of
 from .options import Progress, ProgressCallback, RestorationOptions, ignore, options_from
 
 PROGRESS_INTERVAL_S = 1.0
@@ -28,10 +28,12 @@ def make_task(
     as_dicom: bool,
     out_folder: Path,
     earlier: Iterable[Path] = (),
+    frames: tuple[tuple[int, ...], ...] | None = None,
 ) -> dict:
     """What a process must know to restore one volume: where it comes from and where it goes to.
 
-    `out_folder` is the folder of all results; `earlier` are the files that an earlier run wrote for this volume.
+    `out_folder` is the folder of all results; `earlier` are the files that an earlier run wrote for this volume;
+    `frames` are those of each DICOM file that belong to the volume, as `DicomSeries.frames` gives them.
     """
     return {
         "name": name,
@@ -41,6 +43,7 @@ def make_task(
         "as_dicom": as_dicom,
         "out_folder": str(out_folder),
         "earlier": [str(file) for file in earlier],
+        "frames": frames,
     }
 
 
@@ -75,6 +78,8 @@ def _restore(task: dict, options: RestorationOptions, threads: int | None, tell,
     from .dicom_output import check_source
     from .engine import Restorer
     from .output_plan import check_stays_inside
+    from .scan import checked
+    from .volume import check_volume
     from .volume_io import check_outputs, read_volume, small_like
 
     global _restorer
@@ -83,15 +88,24 @@ def _restore(task: dict, options: RestorationOptions, threads: int | None, tell,
     if _restorer is None:
         _restorer = Restorer()
     files, output = tuple(Path(file) for file in task["files"]), Path(task["output"])
-    image = read_series(files) if task["is_dicom"] else read_volume(files[0])
-    count_voxels(image.GetNumberOfPixels())
+    warnings: list[str] = []
+    if task["is_dicom"]:
+        if task["as_dicom"]:
+            check_source(files)
+        source = read_series(files, task["frames"], keeps_places=task["as_dicom"])
+        if source.series.geometry.irregular and options.roi_lps_mm:
+            raise UserError("Slices that make no regular grid are restored whole: leave --roi out.")
+        volume, warnings = checked(source), list(source.warnings)
+    else:
+        volume = check_volume(read_volume(files[0], warnings.append))
+    voxels = volume.image.GetNumberOfPixels()
+    count_voxels(voxels)
     check_stays_inside(Path(task["out_folder"]), output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    if task["as_dicom"]:
-        check_source(files)
-    elif not task["is_dicom"]:
-        check_outputs([*files], [(output, small_like(image))], [], image.GetNumberOfPixels())
-    result = _restorer.restore(image, options, _teller(tell))
+    if not task["as_dicom"]:
+        check_outputs([*files], [(output, small_like(volume.image))], [], voxels)
+    result = _restorer.restore(volume, options, _teller(tell))
+    result.report["warnings"] = [*warnings, *result.report["warnings"]]
     written = _write(result, files, output, task["as_dicom"], [Path(file) for file in task["earlier"]])
     return {"report": result.report, "files": {str(path): os.stat(path).st_size for path in written}}
 

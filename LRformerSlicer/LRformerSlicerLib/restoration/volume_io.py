@@ -11,7 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import UserError, is_out_of_memory
-from .dicom_input import read_dicom_folder
+from .dicom_file import is_dicom
+from .dicom_input import read_dicom
 from .native_output import silent_native_libraries
 from .nifti_voxels import SUFFIXES, DamagedNiftiError, non_finite_voxels
 from .output_files import OutputFiles, check_folder, write_all, write_volume
@@ -38,16 +39,16 @@ SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 1e-3, 1e3
 def read_volume(path: Path | str, warn: Callable[[str], None] = lambda sentence: None) -> sitk.Image:
     """The image in a file, or the largest DICOM series in a folder, in SimpleITK's geometry.
 
-    DICOM keeps its modality in the metadata entry 0008|0060. `warn` is told where a folder holds several series.
-    Raises UserError where there is no such file, it is no image, or it is damaged.
+    DICOM keeps its modality in the metadata entry 0008|0060. `warn` is told what else is in a folder, and what of DICOM
+    is left out or odd. Raises UserError where there is no such file, it is no image, or it is damaged.
     """
     path = Path(path)
     if not os.path.exists(path):
         raise UserError(f'There is no file "{path}": check the path.')
-    if path.is_dir():
-        return read_dicom_folder(path, warn)
     if not os.access(path, os.R_OK):
         raise UserError(f'"{path}" cannot be read: check its permissions.')
+    if path.is_dir() or is_dicom(path):
+        return read_dicom(path, warn).image
     if sentence := refused_by_name(path):
         raise UserError(sentence)
     return read_checked(path)
@@ -57,7 +58,7 @@ def read_checked(path: Path) -> sitk.Image:
     """The image in a volume file, all of whose voxels are there. Raises UserError."""
     try:
         if not suffix_of(path.name):
-            return _read(path, "GDCMImageIO")
+            raise FileProblem("its name ends as that of no volume, and it is no DICOM")
         is_nifti = path.name.lower().endswith(SUFFIXES)
         checked = check_header(path) if is_nifti else check_volume_file(path)
         places, values = non_finite_voxels(path) if is_nifti else ((), ())  # goes through all voxels, too
