@@ -7,6 +7,7 @@ quick and works without it.
 
 SUBCOMMANDS = {
     "restore": "restore a CT or MR volume",
+    "check": "tell what would be restored of a file or folder, and what would not",
     "prior": "write the lesion-semantic prior of a volume",
     "simulate": "degrade a volume: CT dose, MR resolution or motion",
     "demo": "degrade, restore and show two real scans that come with the packages",

@@ -1,0 +1,80 @@
+"""lrformer check: what would be restored of a file or folder, and what would not, without restoring anything."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import UserError
+from .common import Reporter, add_progress_argument, add_series_argument
+
+NOTHING = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """IN and which series."""
+    parser.add_argument("input", metavar="IN", type=Path, help="a volume file, or a folder of volumes or DICOM series")
+    add_series_argument(parser)
+    add_progress_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read everything and tell what would become of it; 0, or 2 where nothing can be restored."""
+    from ..restoration.folder import called, find_volumes, volumes_in_file
+
+    reporter = Reporter(arguments.progress)
+    source = arguments.input
+    if not source.exists():
+        raise UserError(f'There is no file "{source}": check the path.')
+    volumes, left_out = find_volumes(source) if source.is_dir() else volumes_in_file(source)
+    if arguments.series is not None:
+        volumes = called(volumes, arguments.series)
+    told = {}
+    for volume in volumes:
+        told[volume.name] = entry = _checked(volume)
+        if "sentence" in entry:
+            reporter.say(f"Refused: {volume.name}: {entry['sentence']}")
+        else:
+            reporter.say(f"{volume.name}: {entry['what']}; {entry['how']}.")
+            for sentence in entry["warnings"]:
+                reporter.warn(f"{volume.name}: {sentence}")
+    for line in left_out:
+        reporter.say(f"Left out: {line}.")
+    restorable = sum("sentence" not in entry for entry in told.values())
+    reporter.say(f"{restorable} of {len(told)} {'volume' if len(told) == 1 else 'volumes'} can be restored.")
+    reporter.done({"volumes": told, "left_out": left_out})
+    return 0 if restorable else NOTHING
+
+
+def _checked(volume) -> dict:
+    """What a volume is and how it would be restored, or the sentence that refuses it."""
+    from ..restoration.dicom_input import load
+    from ..restoration.scan import checked
+    from ..restoration.tasks import choose_task, detect_modality
+    from ..restoration.volume import check_volume
+    from ..restoration.volume_io import read_volume
+
+    warnings: list[str] = []
+    try:
+        if volume.series is not None:
+            source = load(volume.series, keeps_places=True)
+            scan, warnings = checked(source), list(source.warnings)
+        else:
+            scan = check_volume(read_volume(volume.files[0], warnings.append))
+        modality, reason = detect_modality(scan.sample, scan.stated_modality)
+        task, _ = choose_task("auto", modality, reason)
+    except UserError as error:
+        return {"sentence": error.message}
+    except MemoryError:
+        return {"sentence": "There is not enough memory for this volume: close other programs or crop it."}
+    size = " x ".join(map(str, scan.image.GetSize()))
+    spacing = " x ".join(f"{step:.4g}" for step in scan.image.GetSpacing())
+    files = f", {len(volume.files)} files" if len(volume.files) > 1 else ""
+    title = f", {volume.series.title}" if volume.series is not None else ""
+    irregular = volume.series is not None and volume.series.geometry.irregular
+    return {
+        "what": f"{modality}, {size} voxels of {spacing} mm{title}{files}",
+        "how": f"task {task.name}, slices along {'ijk'[scan.plane.across_axis]} ({reason})"
+        + (", only into a folder with --format dicom" if irregular else ""),
+        "warnings": warnings,
+    }
