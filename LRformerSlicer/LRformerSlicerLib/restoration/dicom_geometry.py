@@ -11,7 +11,8 @@ from .dicom_plane import Plane
 
 SAME_PLACE_MM = 5e-3
 """Planes nearer than this along their normal lie at one place."""
-_OFF_GRID_MM = 0.05
+_EXACT_MM = 1e-4
+_OFF_GRID_MM = 0.06
 _OFF_GRID_SHARE = 0.01
 _MOST_OFF_GRID_SHARE = 0.1
 _DRIFT_SHARE = 5e-4
@@ -84,18 +85,29 @@ def geometry_of(planes: Sequence[Plane]) -> StackGeometry:
     irregular, gaps = "", ()
     if len(steps):
         allowed = min(max(_OFF_GRID_MM, _OFF_GRID_SHARE * step), _MOST_OFF_GRID_SHARE * step)
-        mean = float(local[-1, 2]) / len(steps)
-        uneven = float(np.abs(local[:, 2] - mean * np.arange(len(planes))).max())
+        mean, first_height, uneven = _even_steps(local[:, 2])
         drift = float(np.linalg.norm(local[:, :2], axis=1).max())
         if uneven > allowed:
             irregular, gaps = _uneven(planes, steps, step, allowed)
         else:
             step = mean
+            positions[0] += first_height * frame[2]
         if drift > max(allowed, _DRIFT_SHARE * float(local[-1, 2])):
             irregular = " and ".join(part for part in (irregular, _shifted(local)) if part)
     return StackGeometry(
         (columns_mm, rows_mm, step), tuple(map(float, positions[0])), tuple(frame.T.ravel().tolist()), irregular, gaps
     )
+
+
+def _even_steps(heights: np.ndarray) -> tuple[float, float, float]:
+    """The even step nearest to these heights in mm, the height of the first slice, and how far off one is at most."""
+    index = np.arange(len(heights))
+    step = float(heights[-1]) / index[-1]
+    off = float(np.abs(heights - step * index).max())
+    if off <= _EXACT_MM:
+        return step, 0.0, off
+    step, first = np.polyfit(index, heights, 1)
+    return float(step), float(first), float(np.abs(heights - first - step * index).max())
 
 
 def _uneven(planes: Sequence[Plane], steps: np.ndarray, step: float, allowed: float) -> tuple[str, tuple[int, ...]]:

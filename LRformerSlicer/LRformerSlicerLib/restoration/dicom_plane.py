@@ -300,6 +300,6 @@ def _private_b_value(fields: Fields) -> str:
 def _rounded(text: str) -> str:
     """A number to three digits, so that a scanner's last digits set nothing apart; other text as it is."""
     try:
-        return f"{float(text):.3g}"
+        return f"{float(f'{float(text):.3g}'):g}"
     except ValueError:
         return text

@@ -23,6 +23,8 @@ _NO_HOUNSFIELD = {
 """Values of Image Type of multi-energy CT (PS3.3, C.8.15.2) whose voxels are no Hounsfield units."""
 _LEAST_AIR = 5e-4
 _PLAUSIBLE_HU = (-1100.0, 3100.0)
+_LOWEST_PADDED = -3300.0
+"""What padding of -2000 with an intercept of -1024 comes to, and a little less."""
 _SAMPLED = 50_000
 
 
@@ -106,10 +108,10 @@ def _inversion(planes: Sequence[Plane], stored: Sequence[np.ndarray]) -> tuple[b
                 ]
             )
         )
-    for test in (_has_air, _is_in_range):
-        for turn, sample in zip((False, True), samples, strict=True):
-            if test(sample):
-                return turn, [sentence]
+    for measure in (_share_of_air, _is_in_range):
+        as_they_are, turned = (measure(sample) for sample in samples)
+        if as_they_are or turned:
+            return turned > as_they_are, [sentence]
     raise UserError(
         f'The CT images beginning with "{first.file.name}" are stored with bright for dark (MONOCHROME1) and hold no '
         "Hounsfield units either way: export them again as MONOCHROME2."
@@ -121,9 +123,11 @@ def _inverted(plane: Plane, stored: np.ndarray) -> np.ndarray:
     return (ends - stored.astype(np.int64)).astype(np.int64 if plane.stored.bits_allocated == 32 else np.int32)
 
 
-def _has_air(values: np.ndarray) -> bool:
+def _share_of_air(values: np.ndarray) -> float:
+    """How much of a CT is air, lung or bowel gas; 0 where it is next to nothing or the values are those of no CT."""
     low, high = np.percentile(values, (0.5, 99.5))
-    return bool(np.mean(values < AIR_HU) > _LEAST_AIR and low > 3 * _PLAUSIBLE_HU[0] and high < _PLAUSIBLE_HU[1])
+    share = float(np.mean(values < AIR_HU))
+    return share if share > _LEAST_AIR and low > _LOWEST_PADDED and high < _PLAUSIBLE_HU[1] else 0.0
 
 
 def _is_in_range(values: np.ndarray) -> bool:
@@ -160,7 +164,7 @@ def _check_hounsfield(planes: Sequence[Plane], values: np.ndarray, padding: np.n
         return []
     kept = values if padding is None else values[~padding]
     sample = kept.reshape(-1)[:: max(1, kept.size // _SAMPLED)]
-    has_air = bool(sample.size) and _has_air(sample)
+    has_air = bool(sample.size) and _share_of_air(sample) > 0
     if is_rescaled:
         unsaid = "The CT images do not say that they are in Hounsfield units (RescaleType US), and hold no air"
         return [] if has_air else [f"{unsaid}: their values are taken for them."]
