@@ -55,10 +55,16 @@ def _checked(volume) -> dict:
     from ..restoration.volume_io import read_volume
 
     warnings: list[str] = []
+    place = ""
     try:
         if volume.series is not None:
-            source = load(volume.series, keeps_places=True)
+            is_derivable = _is_derivable(volume.files)
+            source = load(volume.series, keeps_places=is_derivable)
             scan, warnings = checked(source), list(source.warnings)
+            if not is_derivable:
+                place = ", into files only: no DICOM series can be derived from it"
+            elif source.series.geometry.irregular:
+                place = ", into a folder with --format dicom only"
         else:
             scan = check_volume(read_volume(volume.files[0], warnings.append))
         modality, reason = detect_modality(scan.sample, scan.stated_modality)
@@ -71,10 +77,18 @@ def _checked(volume) -> dict:
     spacing = " x ".join(f"{step:.4g}" for step in scan.image.GetSpacing())
     files = f", {len(volume.files)} files" if len(volume.files) > 1 else ""
     title = f", {volume.series.title}" if volume.series is not None else ""
-    irregular = volume.series is not None and volume.series.geometry.irregular
     return {
         "what": f"{modality}, {size} voxels of {spacing} mm{title}{files}",
-        "how": f"task {task.name}, slices along {'ijk'[scan.plane.across_axis]} ({reason})"
-        + (", only into a folder with --format dicom" if irregular else ""),
+        "how": f"task {task.name}, slices along {'ijk'[scan.plane.across_axis]} ({reason}){place}",
         "warnings": warnings,
     }
+
+
+def _is_derivable(files: tuple[Path, ...]) -> bool:
+    from ..restoration.dicom_output import check_source
+
+    try:
+        check_source(files)
+    except UserError:
+        return False
+    return True

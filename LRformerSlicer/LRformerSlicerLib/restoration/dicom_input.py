@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from ..errors import UserError
 from .dicom_file import DicomError, is_dicom
+from .dicom_pixels import same_pixels
 from .dicom_plane import Plane, planes_of
 from .dicom_series import DicomSeries, LeftOut, labelled, sort_planes
 from .dicom_values import read_values
@@ -76,46 +77,47 @@ def planes_in(files: Sequence[Path]) -> tuple[list[Plane], list[DicomError]]:
 def sort_by_folder(planes: Sequence[Plane]) -> tuple[list[DicomSeries], list[LeftOut]]:
     """The volumes in planes of many folders.
 
-    A series that is spread over folders is put together; folders that hold the same instances, as copies of a study
-    or badly anonymised ones do, are sorted each by itself.
+    A series that is spread over folders is put together. Folders that hold other images under the same UIDs, as badly
+    anonymised studies do, are sorted each by itself.
     """
-    parts: dict[tuple, list[list[Plane]]] = {}
-    by_folder: dict[tuple, list[Plane]] = {}
+    of_folder: dict[tuple[str, Path], list[Plane]] = {}
     for plane in planes:
-        by_folder.setdefault((plane.series_uid, plane.study_uid, plane.patient, plane.file.parent), []).append(plane)
-    for (series, study, patient, folder), members in by_folder.items():
-        wholes = parts.setdefault((series, study, patient) if series else (folder,), [])
-        instances = {plane.instance_uid for plane in members}
-        fitting = next(
-            (whole for whole in wholes if "" not in instances and not instances & {one.instance_uid for one in whole}),
-            None,
-        )
-        if fitting is None:
-            wholes.append(members)
+        of_folder.setdefault((plane.series_uid, plane.file.parent), []).append(plane)
+    wholes: dict[tuple, list[dict[tuple, Plane]]] = {}
+    alone: list[list[Plane]] = []
+    for members in of_folder.values():
+        owners = {(plane.series_uid, plane.study_uid, plane.patient) for plane in members}
+        if len(owners) > 1 or not members[0].series_uid or all(plane.left_out for plane in members):
+            alone.append(members)
+            continue
+        found = {(plane.instance_uid, plane.frame) if plane.instance_uid else id(plane): plane for plane in members}
+        if len(found) < len(members):  # copies within the folder: `sort_planes` looks at them
+            found |= {id(plane): plane for plane in members}
+        candidates = wholes.setdefault(next(iter(owners)), [])
+        whole = next((one for one in candidates if _are_copies(one, found)), None)
+        if whole is None:
+            candidates.append(found)
         else:
-            fitting += members
+            whole.update({key if key not in whole else id(plane): plane for key, plane in found.items()})
     volumes: list[DicomSeries] = []
     left_out: list[LeftOut] = []
-    for whole in _patients_of_one_folder_together(list(parts.values())):
-        found, lines = sort_planes(whole)
-        volumes += found
+    groups = [list({id(plane): plane for plane in one.values()}.values()) for many in wholes.values() for one in many]
+    for group in [*groups, *alone]:
+        found_volumes, lines = sort_planes(group)
+        volumes += found_volumes
         left_out += lines
     return volumes, left_out
 
 
-def _patients_of_one_folder_together(parts: list[list[list[Plane]]]) -> list[list[Plane]]:
-    """Series of one UID in one folder are one series, whatever else they say: two patients in it are then found."""
-    together: list[list[Plane]] = []
-    for whole in (whole for wholes in parts for whole in wholes):
-        folders = {(plane.series_uid, plane.file.parent) for plane in whole if plane.series_uid}
-        same = next(
-            (one for one in together if folders & {(plane.series_uid, plane.file.parent) for plane in one}), None
+def _are_copies(whole: dict[tuple, Plane], found: dict[tuple, Plane]) -> bool:
+    """Whether planes of one UID in two parts of a series are the same images; so where they share none."""
+    try:
+        return all(
+            whole[key].position == found[key].position and same_pixels(whole[key], found[key])
+            for key in whole.keys() & found.keys()
         )
-        if same is None:
-            together.append(list(whole))
-        else:
-            same += whole
-    return together
+    except DicomError:
+        return False
 
 
 def find_series(folder: Path) -> list[DicomSeries]:

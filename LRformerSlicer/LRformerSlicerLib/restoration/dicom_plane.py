@@ -157,6 +157,9 @@ def _planes(path: Path, dataset: Dataset) -> list[Plane]:
         return [Plane(path, **common, problem=str(error))]
     except WrongValue as error:
         return [Plane(path, **common, problem=f"is damaged: {error}")]
+    if "ModalityLUTSequence" in dataset:
+        table = "stores its values through a table (ModalityLUTSequence): export it with RescaleSlope instead"
+        return [Plane(path, **common, problem=table)]
     if mosaic := _mosaic(top, common["image_type"]):
         return [Plane(path, **common, problem=mosaic)]
     return [_plane(path, frame, fields, common) for frame, fields in frames]
