@@ -12,6 +12,8 @@ CT_LOWEST_HU = -1024
 CT_HIGHEST_HU = 3071
 CT_SOFT_TISSUE_WINDOW_HU = (-160.0, 240.0)
 MR_PERCENTILES = (0.5, 99.5)
+MR_TRAINED_RANGE = (-1.0, 4.0)
+"""Normalised MR that networks were trained on: pairs are stored up to 4, and the darkest training voxel has -0.2."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from .options import Progress, ProgressCallback, RestorationOptions, check_optio
 from .prior_source import Box, PriorSource
 from .region import Region
 from .result import PriorResult, quantise
+from .shown_slices import ShownSlice, ShownSlices
 from .tasks import detect_modality
-from .volume import Volume, fill_non_finite
+from .volume import Volume
 
 SLICES_AT_ONCE = {"cuda": 8}
 FOREGROUND_SLICES = 24
@@ -48,7 +49,10 @@ class PriorJob:
         if options.only_roi and self.region is None:
             raise UserError("Restoring only a region needs the region: give a ROI.")
         self._prepare(store)
+        self.shown = ShownSlices(volume, self.modality)
         self.intensity = self._find_intensity()
+        if self.modality == "MR":
+            self.shown.leave_out_no_tissue(self.intensity)
         if volume.non_finite:
             voxels = "voxel is" if volume.non_finite == 1 else "voxels are"
             self.warn(f"{volume.non_finite} {voxels} NaN or infinite: restored around and left as they are.")
@@ -74,16 +78,23 @@ class PriorJob:
         for first in range(0, len(indices), size):
             batch = list(indices[first : first + size])
             places = slice(first, first + len(batch))
-            pixels = [fill_non_finite(self.volume.slices[index])[0] for index in batch]
-            masks = [self.mask_of(one) for one in pixels]
+            slices = [self.shown[index] for index in batch]
+            masks = [self._body_of(one) for one in slices]
             with Clock(self.seconds, "prior"):
-                maps = self._prior_of(batch, pixels, masks)
+                maps = self._prior_of(batch, slices, masks)
             consistency_slices[places], discrepancy_slices[places] = (quantise(one) for one in maps)
-            self._use(batch, pixels, masks, *maps)
+            self._use(batch, slices, masks, *maps)
             self._tell(places.stop, self._seconds_left(places.stop))
         return consistency, discrepancy
 
-    def _use(self, batch: list[int], pixels: list, masks: list, consistency: np.ndarray, discrepancy: np.ndarray):
+    def _use(
+        self,
+        batch: list[int],
+        slices: list[ShownSlice],
+        masks: list,
+        consistency: np.ndarray,
+        discrepancy: np.ndarray,
+    ):
         """What is done with a batch once its prior is there."""
 
     def mask_of(self, pixels: np.ndarray) -> np.ndarray:
@@ -92,15 +103,19 @@ class PriorJob:
 
         return body_mask(np.asarray(pixels, dtype=np.float32), self.modality)
 
+    def _body_of(self, one: ShownSlice) -> np.ndarray:
+        mask = self.mask_of(one.pixels)
+        return mask if one.padding is None else mask & ~one.padding
+
     def warn(self, sentence: str) -> None:
         """Put a sentence into the report and pass it on at once."""
         if sentence not in self.warnings:
             self.warnings.append(sentence)
             self._progress(Progress(self.stage, self._done, self._total, None, sentence))
 
-    def _prior_of(self, batch: list[int], pixels: list, masks: list) -> tuple[np.ndarray, np.ndarray]:
+    def _prior_of(self, batch: list[int], slices: list[ShownSlice], masks: list) -> tuple[np.ndarray, np.ndarray]:
         boxes = [self._box(index, mask) for index, mask in zip(batch, masks, strict=True)]
-        return self.prior_source.produce(np.stack([self.intensity.to_window(one) for one in pixels]), boxes)
+        return self.prior_source.produce(np.stack([self.intensity.to_window(one.pixels) for one in slices]), boxes)
 
     def _box(self, index: int, mask: np.ndarray) -> Box | None:
         from ..prior.foreground import body_box
@@ -115,14 +130,13 @@ class PriorJob:
     def _find_intensity(self) -> Intensity:
         if self.modality == "CT":
             return ct_intensity()
-        slices = self.volume.slices
-        chosen = np.unique(np.linspace(0, slices.shape[0] - 1, FOREGROUND_SLICES).astype(int))
+        chosen = np.unique(np.linspace(0, len(self.shown) - 1, FOREGROUND_SLICES).astype(int))
         values = []
         for index in chosen:
-            pixels = fill_non_finite(slices[index])[0]
-            values.append(pixels[self.mask_of(pixels)])
+            one = self.shown[index]
+            values.append(one.pixels[self._body_of(one)])
         foreground = np.concatenate(values)
-        return mr_intensity(foreground if foreground.size else self.volume.sample)
+        return mr_intensity(foreground if foreground.size else self.shown.sample)
 
     def _array_shape(self, indices: range, factor: int) -> tuple[int, ...]:
         shape = list(self.volume.image.GetSize())

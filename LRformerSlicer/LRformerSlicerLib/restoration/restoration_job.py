@@ -18,11 +18,11 @@ from .models import ModelStore, shipped_model
 from .prior_job import Clock, PriorJob
 from .result import RestorationResult
 from .self_ensemble import restored_by_ensemble
-from .slicing import neighbour_stack
-from .super_resolution import check_memory, interpolate_slice
+from .shown_slices import ShownSlice
+from .slicing import neighbour_indices
+from .super_resolution import check_memory, interpolate_slice, repeated
 from .tasks import choose_task
 from .tiling import TiledNetwork
-from .volume import fill_non_finite
 
 NOISE_SLICES = 5
 
@@ -59,12 +59,12 @@ class RestorationJob(PriorJob):
             raise UserError(no_expected_error(self.model_path))
         self.network = TiledNetwork(network, self.device, self.warn)
         self.context = network.context
-        self.limits = value_limits(self.modality, volume.dtype, volume.lowest, volume.highest)
         self.seconds["network"] = 0.0
         self.precision: dict = {}
 
     def run(self, indices: range) -> RestorationResult:
         """Restore these slices."""
+        self.limits = value_limits(self.modality, self.volume.dtype, self.shown.lowest, self.shown.highest)
         self._first = indices.start
         self._noise_at = set(np.linspace(indices.start, indices.stop - 1, NOISE_SLICES).astype(int).tolist())
         self._noise: list[tuple[float, float]] = []
@@ -87,12 +87,20 @@ class RestorationJob(PriorJob):
             task=self.task,
             intensity=self.intensity,
             mask_of=self.mask_of,
+            shown=self.shown,
             error_model=self.error_model,
             expected_error_array=self.expected,
         )
 
-    def _use(self, batch: list[int], pixels: list, masks: list, consistency: np.ndarray, discrepancy: np.ndarray):
-        weights = [self._weight(index, mask) for index, mask in zip(batch, masks, strict=True)]
+    def _use(
+        self,
+        batch: list[int],
+        slices: list[ShownSlice],
+        masks: list,
+        consistency: np.ndarray,
+        discrepancy: np.ndarray,
+    ):
+        weights = [self._weight(*one) for one in zip(batch, slices, masks, strict=True)]
         wanted = [place for place, weight in enumerate(weights) if np.any(weight)]
         answers: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         if wanted:
@@ -105,22 +113,22 @@ class RestorationJob(PriorJob):
                 raise UserError("The model gives values that are not numbers: choose another model.")
             answers = {
                 place: (
-                    self.intensity.normalise(pixels[place]),
+                    self.intensity.normalise(slices[place].pixels),
                     self._kept(stack[self.context], output, masks[place]),
                 )
                 for place, stack, output in zip(wanted, stacks, outputs, strict=True)
             }
         targets = self.volume.plane.view(self.restored)
         for place, index in enumerate(batch):
-            target = targets[index - self._first]
+            target, one = targets[index - self._first], slices[place]
             if self.task.scale == 1:
-                self._write_same_grid(target, index, pixels[place], weights[place], answers.get(place))
-                self._measure_noise(index, pixels[place], target, masks[place])
+                self._write_same_grid(target, index, one, weights[place], answers.get(place))
+                self._measure_noise(index, one, target, masks[place])
             else:
-                self._write_finer_grid(target, index, pixels[place], weights[place], answers.get(place))
+                self._write_finer_grid(target, index, one, weights[place], answers.get(place))
             if self.expected is not None:
                 with Clock(self.seconds, "expected_error"):
-                    self._expect_error(index, pixels[place], target, masks[place])
+                    self._expect_error(index, one, target, masks[place])
 
     def _answer(self, stacks: np.ndarray, maps: np.ndarray) -> np.ndarray:
         if self.options.self_ensemble:
@@ -135,34 +143,43 @@ class RestorationJob(PriorJob):
         unit = self.intensity.unit if self.modality == "CT" else 1.0
         return before + allowed_change(after - before, body, self.task, unit, self.volume.pixel_size_mm)
 
-    def _expect_error(self, index: int, original: np.ndarray, restored: np.ndarray, body: np.ndarray) -> None:
+    def _expect_error(self, index: int, one: ShownSlice, restored: np.ndarray, body: np.ndarray) -> None:
+        original, kept = one.pixels, one.kept
         if self.task.scale > 1:
             original = interpolate_slice(original, self.task.scale)
             body = self.mask_of(original)
+            if one.padding is not None:
+                body &= ~repeated(one.padding, self.task.scale)
+            kept = None if kept is None else repeated(kept, self.task.scale)
         expected = expected_error_of(
             self.error_model,
             original,
-            fill_non_finite(restored)[0],
+            restored if kept is None else np.where(kept, original, restored),
             body,
             tuple(step / self.task.scale for step in self.volume.pixel_size_mm),
             self.intensity,
         )
         if self.options.only_roi:  # nothing was restored outside: that map would tell of the scan itself
             reached = self.region.weight(index) > 0
-            expected = np.where(reached.repeat(self.task.scale, 0).repeat(self.task.scale, 1), expected, 0.0)
+            expected = np.where(repeated(reached, self.task.scale), expected, 0.0)
         self.volume.plane.view(self.expected)[index - self._first] = expected
 
-    def _weight(self, index: int, mask: np.ndarray) -> np.ndarray:
-        """How much of the network's answer each pixel takes: strength, region and, in CT, the body."""
+    def _weight(self, index: int, one: ShownSlice, mask: np.ndarray) -> np.ndarray:
+        """How much of the network's answer each pixel takes: strength, region and, in CT, the body.
+
+        On the same grid none where the slice keeps its values; the finer grid looks to that by itself.
+        """
         weight = np.full(mask.shape, self.options.strength, dtype=np.float32)
         if self.options.only_roi:
             weight *= self.region.weight(index)
         if self.modality == "CT":
             weight *= mask
+        if one.kept is not None and self.task.scale == 1:
+            weight[one.kept] = 0.0
         return weight
 
     def _network_input(self, index: int) -> np.ndarray:
-        stack = [fill_non_finite(one)[0] for one in neighbour_stack(self.volume.slices, index, self.context)]
+        stack = [self.shown[place].pixels for place in neighbour_indices(len(self.shown), index, self.context)]
         if self.task.mends_kspace:
             corrections = [without_kspace_artifacts(one) for one in stack]
             self.corrections[index] = replace(corrections[self.context], pixels=None)
@@ -173,26 +190,25 @@ class RestorationJob(PriorJob):
         self,
         target: np.ndarray,
         index: int,
-        pixels: np.ndarray,
+        one: ShownSlice,
         weight: np.ndarray,
         answer: tuple[np.ndarray, np.ndarray] | None,
     ) -> None:
         """Add the weighted change that the network makes; every pixel it does not reach keeps its bits."""
-        original = self.volume.slices[index]
-        target[...] = original
+        target[...] = self.volume.slices[index]
         if answer is None:
             return
         before, after = answer
         change = (after.astype(np.float64) - before) * self.intensity.unit
-        reached = (weight > 0) & np.isfinite(original)
-        values = pixels[reached] + weight[reached] * change[reached]
+        reached = weight > 0
+        values = one.pixels[reached] + weight[reached] * change[reached]
         target[reached] = to_voxel_type(values, self.volume.dtype, self.limits)
 
     def _write_finer_grid(
         self,
         target: np.ndarray,
         index: int,
-        pixels: np.ndarray,
+        one: ShownSlice,
         weight: np.ndarray,
         answer: tuple[np.ndarray, np.ndarray] | None,
     ) -> None:
@@ -206,21 +222,18 @@ class RestorationJob(PriorJob):
         if answer is not None and weight.min() >= 1.0:
             values = self.intensity.restore(answer[1])
         else:
-            values = interpolate_slice(pixels, factor).astype(np.float64)
+            values = interpolate_slice(one.pixels, factor).astype(np.float64)
             if answer is not None:
                 fine_weight = np.clip(interpolate_slice(weight, factor), 0.0, 1.0)
                 values += fine_weight * (self.intensity.restore(answer[1]) - values)
         target[...] = to_voxel_type(values, self.volume.dtype, self.limits)
-        original = self.volume.slices[index]
-        bad = ~np.isfinite(original)
-        if bad.any():
-            repeat = np.ones((factor, factor), dtype=bool)
-            fine_bad = np.kron(bad, repeat)
-            target[fine_bad] = original.repeat(factor, 0).repeat(factor, 1)[fine_bad]
+        if one.kept is not None:
+            target[...] = np.where(repeated(one.kept, factor), repeated(self.volume.slices[index], factor), target)
 
-    def _measure_noise(self, index: int, before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> None:
+    def _measure_noise(self, index: int, before: ShownSlice, after: np.ndarray, mask: np.ndarray) -> None:
         if index in self._noise_at and mask.any():
-            self._noise.append((noise_sd(before, mask), noise_sd(fill_non_finite(after)[0], mask)))
+            after = after if before.kept is None else np.where(before.kept, before.pixels, after)
+            self._noise.append((noise_sd(before.pixels, mask), noise_sd(after, mask)))
 
     def _judge_precision(self, stacks: np.ndarray, maps: np.ndarray) -> None:
         """Once a job, what the reduced precision of CUDA costs."""

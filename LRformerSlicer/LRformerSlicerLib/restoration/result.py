@@ -12,7 +12,8 @@ from ..errors import UserError
 from .expected_error import ExpectedErrorModel
 from .intensity import Intensity
 from .metrics import MetricSum
-from .super_resolution import interpolate_slice, place_on_grid, resized_grid
+from .shown_slices import ShownSlices
+from .super_resolution import interpolate_slice, place_on_grid, repeated, resized_grid
 from .tasks import Task
 from .volume import Volume, fill_non_finite
 
@@ -86,6 +87,8 @@ class RestorationResult(PriorResult):
     task: Task = field(kw_only=True)
     intensity: Intensity = field(kw_only=True)
     mask_of: MaskOf = field(repr=False, kw_only=True)
+    shown: ShownSlices = field(repr=False, kw_only=True)
+    """The slices as the networks saw them."""
     error_model: ExpectedErrorModel | None = field(default=None, kw_only=True)
     """Of the weights, where their card holds one."""
     expected_error_array: np.ndarray | None = field(default=None, repr=False, kw_only=True)
@@ -166,10 +169,17 @@ class RestorationResult(PriorResult):
 
     def _pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Input (interpolated to the restored grid) and restored slice, one after another."""
+        factor = self.task.scale
         for place, after in enumerate(self.volume.plane.view(self.restored_array)):
             original = self.volume.slices[self.first_index + place]
-            if self.task.scale > 1:
-                original = interpolate_slice(fill_non_finite(original)[0], self.task.scale)
+            if factor > 1:
+                one = self.shown[self.first_index + place]
+                finer = interpolate_slice(one.pixels, factor)
+                original = (
+                    finer
+                    if one.kept is None
+                    else np.where(repeated(one.kept, factor), repeated(original, factor), finer)
+                )
             yield original, after
 
 

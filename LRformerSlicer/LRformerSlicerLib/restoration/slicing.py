@@ -88,7 +88,11 @@ class SlicePlane:
         return row, column
 
 
+def neighbour_indices(count: int, index: int, context: int) -> list[int]:
+    """Slice `index` of `count` with `context` neighbours each side; ends repeat."""
+    return np.clip(np.arange(index - context, index + context + 1), 0, count - 1).tolist()
+
+
 def neighbour_stack(view: np.ndarray, index: int, context: int) -> np.ndarray:
     """Slice `index` with `context` neighbours each side, (1 + 2 * context, rows, columns); ends repeat."""
-    wanted = np.clip(np.arange(index - context, index + context + 1), 0, view.shape[0] - 1)
-    return np.stack([view[position] for position in wanted])
+    return np.stack([view[position] for position in neighbour_indices(view.shape[0], index, context)])

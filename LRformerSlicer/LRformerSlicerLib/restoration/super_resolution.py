@@ -50,6 +50,11 @@ def interpolate_slice(pixels: np.ndarray, factor: int) -> np.ndarray:
     return zoom(pixels.astype(np.float32), factor, order=3, mode="nearest", grid_mode=True)
 
 
+def repeated(pixels: np.ndarray, factor: int) -> np.ndarray:
+    """A slice (H, W) with each pixel as a block of factor x factor of them."""
+    return pixels.repeat(factor, 0).repeat(factor, 1)
+
+
 def check_memory(image: sitk.Image, plane: SlicePlane, factor: int, voxel_bytes: int) -> None:
     """UserError where the restored volume cannot be held in what memory is free; it says how much it would need."""
     size, _, _ = resized_grid(image, plane, factor)

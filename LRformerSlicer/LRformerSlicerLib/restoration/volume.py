@@ -125,18 +125,30 @@ def _extremes(slices: np.ndarray) -> tuple[float, float, int]:
 
 
 def fill_non_finite(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """A slice with each NaN or infinite pixel replaced by its nearest finite one, and where they were.
+    """A slice with each NaN or infinite pixel replaced as by `filled`, and where they were.
 
     The second value is None where all pixels are finite. A slice without any finite pixel becomes zeros.
     """
     if np.issubdtype(pixels.dtype, np.integer):
         return pixels, None
     bad = ~np.isfinite(pixels)
-    if not bad.any():
-        return pixels, None
+    return (filled(pixels, bad, 0), bad) if bad.any() else (pixels, None)
+
+
+def filled(pixels: np.ndarray, bad: np.ndarray, otherwise: float) -> np.ndarray:
+    """A slice (H, W) with its good pixels mirrored into the bad ones, each through the good pixel nearest to it.
+
+    Where the mirror shows a bad pixel, too, that nearest good one is taken: a mirror goes on with the noise, which
+    nearest pixels drawn out to flat streaks would not, and a network judges the noise by all of the slice. Without any
+    good pixel all become `otherwise`.
+    """
     if bad.all():
-        return np.zeros_like(pixels), bad
+        if np.issubdtype(pixels.dtype, np.integer):
+            otherwise = max(otherwise, np.iinfo(pixels.dtype).min)
+        return np.full_like(pixels, otherwise)
     from scipy.ndimage import distance_transform_edt
 
     nearest = distance_transform_edt(bad, return_distances=False, return_indices=True)
-    return pixels[tuple(nearest)], bad
+    last = np.array(pixels.shape)[:, None, None] - 1
+    mirrored = np.clip(2 * nearest - np.indices(pixels.shape), 0, last)
+    return pixels[tuple(np.where(bad[tuple(mirrored)], nearest, mirrored))]
