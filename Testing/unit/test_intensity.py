@@ -5,7 +5,8 @@ import pytest
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.restoration.intensity import ct_intensity, mr_intensity, to_voxel_type, value_limits
-from LRformerSlicerLib.restoration.tasks import choose_task, detect_modality
+from LRformerSlicerLib.restoration.modality import detect_modality
+from LRformerSlicerLib.restoration.tasks import choose_task
 
 
 def test_every_hounsfield_number_comes_back():

@@ -29,6 +29,7 @@ def add_series_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_prior_arguments(parser: argparse.ArgumentParser) -> None:
     """What makes the prior, and where it is made."""
+    add_modality_argument(parser)
     parser.add_argument("--device", default="auto", metavar="auto|cuda|mps|cpu", help="where to compute (auto)")
     parser.add_argument(
         "--prior", default="lite-medsam", metavar="lite-medsam|medsam|none", help="what segments (lite-medsam)"
@@ -44,6 +45,17 @@ def add_prior_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, metavar="FILE.json", help="write an account of the job")
 
 
+def add_modality_argument(parser: argparse.ArgumentParser) -> None:
+    """CT or MR, where the volume does not say or says it wrong."""
+    parser.add_argument(
+        "--modality",
+        default="auto",
+        type=lambda text: text if text == "auto" else text.upper(),
+        metavar="CT|MR|auto",
+        help="what it is, whatever it looks like (auto: as DICOM states, else by the values)",
+    )
+
+
 def add_progress_argument(parser: argparse.ArgumentParser) -> None:
     """How progress is shown."""
     parser.add_argument(
@@ -54,6 +66,7 @@ def add_progress_argument(parser: argparse.ArgumentParser) -> None:
 def prior_options(arguments: argparse.Namespace) -> dict[str, object]:
     """The options of :func:`add_prior_arguments`, by their names in RestorationOptions."""
     return {
+        "modality": arguments.modality,
         "device": arguments.device,
         "prior": arguments.prior,
         "medsam_checkpoint": arguments.medsam_checkpoint,

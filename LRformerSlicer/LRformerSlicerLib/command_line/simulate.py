@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import UserError
-from .common import Reporter, add_progress_argument, add_volume_arguments
+from .common import Reporter, add_modality_argument, add_progress_argument, add_volume_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--thickness", type=int, metavar="N", help="MR: times thicker slices")
     parser.add_argument("--motion", action="store_true", help="MR: artifacts of motion during the acquisition")
     parser.add_argument("--seed", type=int, default=0, help="of the noise and the motion (0)")
+    add_modality_argument(parser)
     add_progress_argument(parser)
 
 
@@ -38,10 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
     check_volume(image)
     check_outputs([arguments.input], [(arguments.output, small_like(image))], texts=[])
     if arguments.dose is not None:
-        degraded = lower_dose(image, arguments.dose, arguments.seed, reporter)
+        degraded = lower_dose(image, arguments.dose, arguments.seed, reporter, arguments.modality)
     else:
         thickness = 1 if arguments.thickness is None else arguments.thickness
-        degraded = degrade_mr(image, arguments.factor or 1, arguments.motion, arguments.seed, reporter, thickness)
+        degraded = degrade_mr(
+            image, arguments.factor or 1, arguments.motion, arguments.seed, reporter, thickness, arguments.modality
+        )
     write_volume(degraded, arguments.output)
     reporter.say(f"Written: {arguments.output}")
     reporter.done({"output": str(arguments.output)})

@@ -32,6 +32,8 @@ class RestorationOptions:
 
     task: str = "auto"
     """ct-denoise, mr-sr2, mr-sr4, mr-artifact, or auto: by the model's task, the modality and the value range."""
+    modality: str = "auto"
+    """CT or MR, whatever the source states or the values look like; auto: by the source, else by the values."""
     model: Path | None = None
     """A .safetensors checkpoint; None takes the one shipped for the task."""
     device: str = "auto"

@@ -54,7 +54,9 @@ def find_padding_values(slices: np.ndarray, sample: np.ndarray, modality: str) -
     for value in candidates:
         at_the_edge = edge_counts[value] >= LEAST_EDGE_SHARE * edges
         if modality == "CT":
-            is_padding = at_the_edge or value > HIGHEST_CT_SCALE_HU or value < CT_AIR_HU[0]
+            # Air that was cut off at -1024 or -1000 is air.
+            is_air = CT_AIR_HU[0] <= value <= CT_AIR_HU[1]
+            is_padding = not is_air and (at_the_edge or value > HIGHEST_CT_SCALE_HU or value < CT_AIR_HU[0])
         else:
             far = value < low - FAR_OUTSIDE * (high - low) or value > high + FAR_OUTSIDE * (high - low)
             # Bright and at the edge, but no brighter than other tissue: saturated by a coil near by.

@@ -9,13 +9,13 @@ import numpy as np
 from .. import __version__
 from ..errors import UserError
 from .intensity import Intensity, ct_intensity, mr_intensity
+from .modality import detect_modality, doubt_about
 from .models import ModelStore, choose_device, device_name
 from .options import Progress, ProgressCallback, RestorationOptions, check_options
 from .prior_source import Box, PriorSource
 from .region import Region
 from .result import PriorResult, quantise
 from .shown_slices import ShownSlice, ShownSlices
-from .tasks import detect_modality
 from .volume import Volume
 
 SLICES_AT_ONCE = {"cuda": 8}
@@ -44,11 +44,16 @@ class PriorJob:
         self._boxes: dict[str, list[float]] = {}
         self._started = time.perf_counter()
         self.device = choose_device(options.device)
-        self.modality, self.modality_reason = detect_modality(volume.sample, modality or volume.stated_modality)
+        found = detect_modality(volume.sample, modality or volume.stated_modality, options.modality)
+        self.modality, self.modality_reason, doubt, self._is_modality_certain = found
         self.region = Region.of(options.roi_lps_mm, volume.image, volume.plane) if options.roi_lps_mm else None
         if options.only_roi and self.region is None:
             raise UserError("Restoring only a region needs the region: give a ROI.")
         self._prepare(store)
+        if self.modality != found.name:  # the task decided it
+            doubt = doubt_about(volume.sample, self.modality)
+        if doubt:
+            self.warn(doubt)
         self.shown = ShownSlices(volume, self.modality)
         self.intensity = self._find_intensity()
         if self.modality == "MR":

@@ -40,8 +40,14 @@ class RestorationJob(PriorJob):
             if options.model is not None:
                 loaded, network = store.network(options.model, None if options.task == "auto" else options.task)
         self.task, self.task_reason = choose_task(
-            options.task, self.modality, self.modality_reason, loaded.task if loaded else None
+            options.task,
+            self.modality,
+            self.modality_reason,
+            loaded.task if loaded else None,
+            self._is_modality_certain,
         )
+        if self.task.modality != self.modality:
+            self.modality, self.modality_reason = self.task.modality, f"the task {self.task.name} is for it"
         check_memory(volume.image, volume.plane, self.task.scale, volume.dtype.itemsize)
         self.model_path = options.model
         with Clock(self.seconds, "load"):

@@ -11,22 +11,24 @@ import SimpleITK as sitk
 
 from ..errors import UserError
 from .intensity import to_voxel_type, value_limits
+from .modality import detect_modality
 from .options import Progress, ProgressCallback, ignore
 from .super_resolution import place_on_grid
-from .tasks import detect_modality
 from .volume import SMALLEST_SLICE_PIXELS, Volume, check_volume, fill_non_finite
 
 SQUARE_TOLERANCE = 0.01
 
 
-def lower_dose(image: sitk.Image, dose: float, seed: int = 0, progress: ProgressCallback = ignore) -> sitk.Image:
+def lower_dose(
+    image: sitk.Image, dose: float, seed: int = 0, progress: ProgressCallback = ignore, modality: str = "auto"
+) -> sitk.Image:
     """A CT volume in HU as if acquired with `dose` (0 to 1) of its tube current; type and grid stay.
 
     Raises UserError for a volume that is not CT, a dose out of range or pixels that are not square.
     """
     if not 0.0 < dose <= 1.0:
         raise UserError(f"The dose {dose:g} is out of range: choose a share above 0 and up to 1, such as 0.25.")
-    volume = _volume_of("CT", image, "a lower dose")
+    volume = _volume_of("CT", image, "a lower dose", modality)
     row_mm, column_mm = volume.pixel_size_mm
     if abs(row_mm - column_mm) > SQUARE_TOLERANCE * row_mm:
         raise UserError(
@@ -48,6 +50,7 @@ def degrade_mr(
     seed: int = 0,
     progress: ProgressCallback = ignore,
     thickness: int = 1,
+    modality: str = "auto",
 ) -> sitk.Image:
     """An MR volume with `thickness` times thicker slices, motion artifacts, `factor` (2, 4) times fewer k-space samples
     in plane, or all of that.
@@ -58,7 +61,7 @@ def degrade_mr(
     """
     if factor not in (1, 2, 4):
         raise UserError(f"The factor {factor} is not possible: choose 2 or 4.")
-    volume = _divisible(_volume_of("MR", image, "motion" if motion else "lower resolution"), factor)
+    volume = _divisible(_volume_of("MR", image, "motion" if motion else "lower resolution", modality), factor)
     if thickness != 1:
         volume = _thicker(volume, thickness)
     rows, columns = (side // factor for side in volume.slices.shape[1:])
@@ -75,11 +78,14 @@ def degrade_mr(
     return _each_slice(volume, "MR", factor, seed, progress, degrade)
 
 
-def _volume_of(modality: str, image: sitk.Image, what: str) -> Volume:
+def _volume_of(modality: str, image: sitk.Image, what: str, wanted: str) -> Volume:
     volume = check_volume(image)
-    found, reason = detect_modality(volume.sample, volume.stated_modality)
-    if found != modality:
-        raise UserError(f"Simulating {what} needs {modality}, but this volume is {found} ({reason}).")
+    found = detect_modality(volume.sample, volume.stated_modality, wanted)
+    if found.name != modality and found.is_certain:
+        raise UserError(
+            f"Simulating {what} needs {modality}, but this volume is {found.name} ({found.reason}): "
+            f"choose another one, or overrule it with --modality {modality}."
+        )
     return volume
 
 

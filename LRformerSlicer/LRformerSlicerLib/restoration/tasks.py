@@ -1,17 +1,12 @@
-"""The restoration tasks, and which of them fits a volume."""
+"""The restoration tasks, and which of them fits a modality."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..errors import UserError
 from .intensity import CT_SOFT_TISSUE_WINDOW_HU
 from .slow_part import SlowPart
-
-AIR_HU = -200
-"""Nothing but air, lung and bowel gas lies below this in CT; MR magnitudes are not negative."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +51,13 @@ def task_named(name: str) -> Task:
     return TASKS[name]
 
 
-def detect_modality(values: np.ndarray, stated: str | None = None) -> tuple[str, str]:
-    """CT or MR and the reason in words, from the stated modality or else from a sample of finite voxel values.
-
-    Raises UserError where the stated modality is neither.
-    """
-    if stated:
-        stated = stated.strip().upper()
-        if stated in ("CT", "MR"):
-            return stated, f"the modality is stated as {stated}"
-        raise UserError(f"This is a volume of modality {stated}, but only CT and MR can be restored.")
-    lowest, highest = float(values.min()), float(values.max())
-    share_of_air = float(np.mean(values < AIR_HU))
-    if share_of_air > 0.0005:
-        return "CT", f"{100 * share_of_air:.1f} % of the voxels lie below {AIR_HU}, as only air does in CT"
-    return "MR", f"the values run from {lowest:g} to {highest:g} without the air of a CT at -1000 HU"
-
-
-def choose_task(requested: str, modality: str, modality_reason: str, model_task: str | None = None) -> tuple[Task, str]:
+def choose_task(
+    requested: str, modality: str, modality_reason: str, model_task: str | None = None, is_certain: bool = True
+) -> tuple[Task, str]:
     """The task to do and why: the requested one, the given model's, or the modality's default.
 
-    Raises UserError for an unknown task and for one made for the other modality.
+    Where the modality is not certain, the task that was asked for decides it. Raises UserError for an unknown task and
+    for one made for the other modality, if that is certain.
     """
     if requested != "auto":
         task, reason = task_named(requested), "as requested"
@@ -85,11 +66,11 @@ def choose_task(requested: str, modality: str, modality_reason: str, model_task:
     else:
         task = TASKS[DEFAULT_TASK[modality]]
         reason = f"{modality} volume: {modality_reason}"
-    if task.modality != modality:
+    if task.modality != modality and is_certain:
         fitting = ", ".join(other.name for other in TASKS.values() if other.modality == modality)
         scale_note = " in Hounsfield units" if task.modality == "CT" else ""
         raise UserError(
             f"The task {task.name} is for {task.modality}{scale_note}, but this volume is {modality} "
-            f"({modality_reason}): choose {fitting} or auto."
+            f"({modality_reason}): choose {fitting} or auto, or overrule it with --modality {task.modality}."
         )
     return task, reason

@@ -12,8 +12,9 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from LRformerSlicerLib.restoration.modality import detect_modality, doubt_about
 from LRformerSlicerLib.restoration.slicing import acquisition_axis
-from LRformerSlicerLib.restoration.tasks import choose_task, detect_modality
+from LRformerSlicerLib.restoration.tasks import choose_task
 from LRformerSlicerLib.scene.views import localFromRas
 from LRformerSlicerLib.scene.volume_input import LPS_FROM_RAS, checkInput, ijkToRas, modalityOf
 
@@ -40,15 +41,16 @@ def recognise(volumeNode, task: str, taskLabels: dict[str, str]) -> Recognised:
     sample = sample[np.isfinite(sample)]
     if sample.size == 0:  # the few voxels that are numbers lie beside the sample
         sample = voxels[np.isfinite(voxels)]
-    modality, reason = detect_modality(sample, modalityOf(volumeNode))
-    chosen, _why = choose_task(task, modality, reason)
+    found = detect_modality(sample, modalityOf(volumeNode))
+    chosen, _why = choose_task(task, found.name, found.reason, is_certain=found.is_certain)
+    doubt = found.doubt if chosen.modality == found.name else doubt_about(sample, chosen.modality)
     size = " x ".join(str(count) for count in volumeNode.GetImageData().GetDimensions())
     spacing = " x ".join(f"{step:.3g}" for step in volumeNode.GetSpacing())
     label = taskLabels.get(chosen.name, chosen.name)
     line = _("{modality}, {size} voxels of {spacing} mm. {task}").format(
-        modality=modality, size=size, spacing=spacing, task=label
+        modality=chosen.modality, size=size, spacing=spacing, task=label
     )
-    return Recognised(modality, chosen.name, line)
+    return Recognised(chosen.modality, chosen.name, f"{line} {doubt}" if doubt else line)
 
 
 class _Grid:

@@ -16,6 +16,7 @@ import vtk.util.numpy_support
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.restoration.modality import check_stated
 from LRformerSlicerLib.scene.result_volumes import isResult
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
@@ -51,6 +52,8 @@ def checkInput(volumeNode) -> None:
         )
     if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         raise UserError(_("'{name}' is a label map: choose the CT or MR volume itself.").format(name=name))
+    if modality := modalityOf(volumeNode):
+        check_stated(modality)
     if isEmpty:
         raise UserError(_("'{name}' is empty: load its voxels, or choose another volume.").format(name=name))
     if image.GetScalarType() == vtk.VTK_BIT:
@@ -94,19 +97,21 @@ def ijkToRas(volumeNode) -> np.ndarray:
 
 
 def modalityOf(volumeNode) -> str | None:
-    """ "CT" or "MR" when the volume came from DICOM and says so in the subject hierarchy, else None.
+    """The DICOM modality that the volume came with, such as "CT", or None.
 
-    A volume that stands for another one, such as a frame of a sequence, says it in its attribute MODALITY_ATTRIBUTE.
+    From the subject hierarchy, else from the DICOM database by the volume's instance UIDs. A volume that stands for
+    another one, such as a frame of a sequence, says it in its attribute MODALITY_ATTRIBUTE.
     """
     stated = volumeNode.GetAttribute(MODALITY_ATTRIBUTE)
-    if stated in ("CT", "MR"):
-        return stated
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    if hierarchy is None:
-        return None
-    item = hierarchy.GetItemByDataNode(volumeNode)
-    modality = hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""
-    return modality if modality in ("CT", "MR") else None
+    if not stated and hierarchy is not None:
+        item = hierarchy.GetItemByDataNode(volumeNode)
+        stated = hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""
+    uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    if not stated and uids and getattr(database, "isOpen", False):
+        stated = database.instanceValue(uids[0], "0008,0060")
+    return (stated or "").strip().upper() or None
 
 
 def imageFromVolume(volumeNode) -> sitk.Image:
