@@ -42,6 +42,7 @@ from LRformerSlicerLib.panel.strength import StrengthPart
 from LRformerSlicerLib.scene.compare_layouts import guardUserLayout
 from LRformerSlicerLib.scene.dependencies import ensureDependencies
 from LRformerSlicerLib.scene.dicom_export import describeSeries, registerExporter
+from LRformerSlicerLib.scene.job_folders import removeLeftJobFolders
 from LRformerSlicerLib.scene.restoration_job import RestorationJob
 from LRformerSlicerLib.scene.views import CursorFollower
 from LRformerSlicerLib.scene.volume_input import checkInput, firstSuitableVolume
@@ -296,6 +297,7 @@ class LRformerSlicerLogic(ScriptedLoadableModuleLogic):
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_INTERVAL_MS)
         self._timer.connect("timeout()", self.poll)
+        removeLeftJobFolders(slicer.app.temporaryPath)
 
     def getParameterNode(self):
         """The settings of the volume chosen last (LRformerSlicerParameterNode)."""

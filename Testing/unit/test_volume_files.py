@@ -238,6 +238,12 @@ def test_hostile_niftis(tmp_path, refused, name, changes):
     refused(tmp_path / name)
 
 
+def test_nifti_2_is_told(tmp_path, refused):
+    nibabel = pytest.importorskip("nibabel")
+    nibabel.Nifti2Image(VOXELS.reshape(16, 16, 2), np.eye(4)).to_filename(tmp_path / "a.nii")
+    refused(tmp_path / "a.nii", "it is a NIfTI-2 file")
+
+
 def test_a_header_alone_costs_no_memory(tmp_path, refused):
     (tmp_path / "a.nii").write_bytes(nifti(dim=(3, 1024, 1024, 1200, 1, 1, 1, 1))[:352])
     refused(tmp_path / "a.nii")

@@ -319,3 +319,21 @@ def test_the_worker_finds_the_library_before_anything_of_the_same_name(tmp_path,
     assert printed == 0
     assert b"site-packages" in os.read(client._process.stdout.fileno(), 65536)
     client.close()
+
+
+@pytest.mark.parametrize("place", [".", "bin", "../bin"])
+def test_pythonslicer_is_taken_from_beside_slicer_and_never_from_the_path(tmp_path, monkeypatch, place):
+    from LRformerSlicerLib.worker.client import python_slicer
+
+    name = "PythonSlicer.exe" if sys.platform == "win32" else "PythonSlicer"
+    stray, application = tmp_path / "stray", tmp_path / "Slicer" / "app"
+    for folder in (stray, application, (application / place)):
+        folder.mkdir(parents=True, exist_ok=True)
+    (stray / name).write_text("somebody else's")
+    (stray / name).chmod(0o755)
+    monkeypatch.chdir(stray)
+    monkeypatch.setenv("PATH", str(stray))
+    assert python_slicer(application / "SlicerApp-real") is None
+    assert worker_command()[0] == sys.executable
+    (application / place / name).write_text("Slicer's")
+    assert python_slicer(application / "SlicerApp-real").samefile(application / place / name)

@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.panel.choices import Device, Prior
 from LRformerSlicerLib.panel.model_files import ModelFiles, downloadedMedsam
+from LRformerSlicerLib.scene.model_consent import allow, requireConsent
 
 DEFAULTS = {
     "device": Device.AUTOMATIC,
@@ -55,13 +56,15 @@ class Advanced:
     def _choose(self, parameterName, title, filters) -> None:
         path = qt.QFileDialog.getOpenFileName(self._ui.restoreDefaultsButton, title, "", filters)
         if path and self._parameters is not None:
+            allow(path)
             setattr(self._parameters, parameterName, path)
 
 
 def optionsOf(parameters) -> dict:
     """The fields of restoration.options.RestorationOptions in which this section differs from its defaults.
 
-    Raises UserError where MedSAM is chosen and its file is nowhere.
+    Asks for a model file that the scene names and that is not the user's own. Raises UserError where that is not
+    allowed, and where MedSAM is chosen and its file is nowhere.
     """
     medsam = parameters.medsamCheckpoint.strip()
     if not medsam and parameters.prior is Prior.MEDSAM:
@@ -77,4 +80,5 @@ def optionsOf(parameters) -> dict:
         "medsam_checkpoint": medsam or None,
         "model": parameters.modelFile.strip() or None,
     }
+    requireConsent(values)
     return {name: value for name, value in values.items() if value is not None}

@@ -156,9 +156,9 @@ def check_outputs_differ(volumes: Iterable[FoundVolume], out_folder: Path, form:
         taken[key] = volume.name
         check_stays_inside(out_folder, output)
         if form == "dicom" or form == "same" and volume.is_dicom:
+            check_stays_inside(out_folder, output / "a file")
             if output.resolve() in sources:
                 raise UserError(f'"{volume.name}" would be written over or beside its source: choose another folder.')
-            check_stays_inside(out_folder, output / "a file")
             files = tuple(
                 output / FILE_PATTERN.replace("*", f"{number + 1:04d}") for number in range(len(volume.files))
             )

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.scene.job_folders import makeJobFolder
 from LRformerSlicerLib.scene.volume_input import modalityOf, writeVolume
 from LRformerSlicerLib.scene.volume_output import addResultNodes
 from LRformerSlicerLib.worker.client import WorkerClient
@@ -68,7 +68,7 @@ class RestorationJob:
     def start(self) -> None:
         """Write the input into a folder of its own and send the job. Raises UserError, and then nothing is left."""
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="LRformerSlicer-", dir=self._temporaryFolder))
+            self._folder = makeJobFolder(self._temporaryFolder)
         except OSError as error:
             raise UserError(
                 _(

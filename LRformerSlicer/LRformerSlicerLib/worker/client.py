@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -51,11 +50,19 @@ and a stray torch.py elsewhere must not win."""
 def worker_command() -> list[str]:
     """The command that starts the worker in the Python that has torch.
 
-    Inside Slicer ``sys.executable`` may be the application; ``PythonSlicer``, which Slicer puts on the PATH, is its
-    Python with all its packages.  Elsewhere it is the Python that runs this.
+    Inside Slicer ``sys.executable`` may be the application; ``PythonSlicer`` beside it is its Python with all its
+    packages.  Elsewhere it is the Python that runs this.  PATH is not searched: on Windows that begins with the working
+    folder, where anybody may have put a program of that name.
     """
-    python = shutil.which("PythonSlicer") or sys.executable
-    return [python, "-m", "LRformerSlicerLib", "serve"]
+    return [str(python_slicer(Path(sys.executable)) or sys.executable), "-m", "LRformerSlicerLib", "serve"]
+
+
+def python_slicer(executable: Path) -> Path | None:
+    """PythonSlicer in the folder of Slicer's executable or in the folder bin beside it, if it is there."""
+    name = "PythonSlicer.exe" if sys.platform == "win32" else "PythonSlicer"
+    here = executable.resolve().parent
+    places = (here, here / "bin", here.parent / "bin")
+    return next((folder / name for folder in places if (folder / name).is_file()), None)
 
 
 def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:

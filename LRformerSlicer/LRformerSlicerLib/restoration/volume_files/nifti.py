@@ -1,5 +1,4 @@
-"""NIfTI and Analyze headers, read before ITK does; the layout is that of the NIfTI-1 and NIfTI-2 standards
-(nifti.nimh.nih.gov)."""
+"""NIfTI and Analyze headers, read before ITK does; the layout is that of the NIfTI-1 standard (nifti.nimh.nih.gov)."""
 
 from __future__ import annotations
 
@@ -28,6 +27,7 @@ _VOXEL_BYTES = {
     2304: 4,
 }
 _FLOAT_TYPES = {16: "f4", 64: "f8"}
+HEADER_BYTES = 348
 _LARGEST_OFFSET = 1 << 26
 _PAIR = ((".hdr.gz", ".img.gz"), (".img.gz", ".hdr.gz"), (".hdr", ".img"), (".img", ".hdr"))
 
@@ -43,24 +43,19 @@ class NiftiHeader:
 def nifti_header(path: Path) -> NiftiHeader:
     """The checked header of a NIfTI or Analyze file, named by either file of a pair. Raises FileProblem."""
     header_file, data_file = _files(path)
-    start = _first_bytes(header_file, 540)
-    for order in "<>":
-        if len(start) >= 348 and struct.unpack_from(order + "i", start)[0] == 348:
-            dimensions = struct.unpack_from(order + "8h", start, 40)
-            (datatype,) = struct.unpack_from(order + "h", start, 70)
-            (offset,) = struct.unpack_from(order + "f", start, 108)
-            magic, shortest = start[344:348], 348
-            break
-        if len(start) >= 540 and struct.unpack_from(order + "i", start)[0] == 540:
-            (datatype,) = struct.unpack_from(order + "h", start, 12)
-            dimensions = struct.unpack_from(order + "8q", start, 16)
-            (offset,) = struct.unpack_from(order + "q", start, 168)
-            magic, shortest = start[4:8], 540
-            break
-    else:
+    start = _first_bytes(header_file, HEADER_BYTES)
+    sizes = {order: struct.unpack_from(order + "i", start)[0] for order in "<>"} if len(start) >= 4 else {}
+    if 540 in sizes.values():
+        raise FileProblem("it is a NIfTI-2 file, which ITK does not read: save it as NIfTI-1")
+    order = next((order for order, size in sizes.items() if size == HEADER_BYTES == len(start)), None)
+    if order is None:
         raise FileProblem("it has no NIfTI header")
+    dimensions = struct.unpack_from(order + "8h", start, 40)
+    (datatype,) = struct.unpack_from(order + "h", start, 70)
+    (offset,) = struct.unpack_from(order + "f", start, 108)
+    magic = start[344:348]
     is_one_file = header_file == data_file
-    if is_one_file and magic not in (b"n+1\0", b"n+2\0"):
+    if is_one_file and magic != b"n+1\0":
         raise FileProblem("its header is not that of a single NIfTI file")
     if not 1 <= dimensions[0] <= 7 or dimensions[1] < 1:
         raise FileProblem("its header gives no sizes")
@@ -73,8 +68,8 @@ def nifti_header(path: Path) -> NiftiHeader:
         length *= max(1, size)
     if not math.isfinite(offset) or not 0 <= offset <= _LARGEST_OFFSET:
         raise FileProblem("its header does not say where the voxels begin")
-    _check_geometry(start, order, shortest, magic)
-    skip = max(int(offset), shortest) if is_one_file else int(offset)
+    _check_geometry(start, order, magic)
+    skip = max(int(offset), HEADER_BYTES) if is_one_file else int(offset)
     if _is_gzip(data_file):
         data = VoxelData(data_file, 0, length, True, skip)
     else:
@@ -82,14 +77,12 @@ def nifti_header(path: Path) -> NiftiHeader:
     return NiftiHeader(data, order + _FLOAT_TYPES[datatype] if datatype in _FLOAT_TYPES else "")
 
 
-def _check_geometry(start: bytes, order: str, length: int, magic: bytes) -> None:
+def _check_geometry(start: bytes, order: str, magic: bytes) -> None:
     """Raises FileProblem for numbers that niftilib would put others in the place of, without a word."""
-    number, pixdim_at = ("f", 76) if length == 348 else ("d", 104)
-    used = list(struct.unpack_from(f"{order}3{number}", start, pixdim_at + struct.calcsize(number)))
+    used = list(struct.unpack_from(order + "3f", start, 80))
     if magic[:1] == b"n":
-        code, codes_at, forms_at = ("h", 252, 256) if length == 348 else ("i", 344, 352)
-        qform, sform = struct.unpack_from(f"{order}2{code}", start, codes_at)
-        forms = struct.unpack_from(f"{order}18{number}", start, forms_at)
+        qform, sform = struct.unpack_from(order + "2h", start, 252)
+        forms = struct.unpack_from(order + "18f", start, 256)
         used += [*(forms[:6] if qform > 0 else ()), *(forms[6:] if sform > 0 else ())]
     if not all(map(math.isfinite, used)):
         raise FileProblem("its header gives no place to the voxels")
@@ -130,16 +123,8 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _first_bytes(path: Path, count: int) -> bytes:
-    there = regular_file_bytes(path)
+    regular_file_bytes(path)
     if not _is_gzip(path):
         with open(path, "rb") as stream:
             return stream.read(count)
-    found = b""
-    # A header alone may be shorter than asked for (NIfTI-1 has 348 bytes): what came before the end counts.
-    try:
-        for piece in voxel_chunks(VoxelData(path, 0, min(count, there * 1032), True)):
-            found += piece
-    except FileProblem:
-        if len(found) < 348:
-            raise
-    return found
+    return b"".join(voxel_chunks(VoxelData(path, 0, count, True), to_end=False))

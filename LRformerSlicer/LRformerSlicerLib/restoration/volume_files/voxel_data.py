@@ -76,8 +76,8 @@ def check_size(data: VoxelData) -> None:
         raise FileProblem(f"it ends before its voxels do: {data.length} bytes are needed")
 
 
-def voxel_chunks(data: VoxelData) -> Iterator[bytes]:
-    """The voxels' bytes in pieces; a compressed stream is read to its end, so that its checksum is compared.
+def voxel_chunks(data: VoxelData, to_end: bool = True) -> Iterator[bytes]:
+    """The voxels' bytes in pieces; a compressed stream is read `to_end`, so that its checksum is compared.
 
     Raises FileProblem where voxels are missing, the compression is damaged, or much more follows than the header says.
     """
@@ -89,6 +89,8 @@ def voxel_chunks(data: VoxelData) -> Iterator[bytes]:
             if wanted := piece[max(0, data.skip - come) : max(0, end - come)]:
                 yield wanted
             come += len(piece)
+            if come >= end and not to_end:
+                return
             if come > end + LARGEST_EXCESS_BYTES:
                 raise FileProblem("it holds more than its header says")
     if come < end:
