@@ -13,8 +13,9 @@ from hypothesis.extra import numpy as arrays
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.restoration.dicom_input import find_series, read_series
-from LRformerSlicerLib.restoration.dicom_output import write_derived_series
+from LRformerSlicerLib.restoration.dicom_output import check_source, write_derived_series
 from LRformerSlicerLib.restoration.dicom_voxels import to_stored
+from unit import dicom_phantom as phantom
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -254,3 +255,99 @@ def test_a_folder_of_dicom_series_from_the_command_line(lrformer, tmp_path, ct_i
     alone = sitk.ReadImage(str(tmp_path / "alone.nrrd"))
     assert code == 0 and np.array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(alone))
     assert np.allclose(back.GetOrigin(), alone.GetOrigin()) and np.allclose(back.GetDirection(), alone.GetDirection())
+
+
+class TestSources:
+    """What no series is derived from is told before the work; all others keep what they must say."""
+
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"SOPInstanceUID": None}, "has no SOPInstanceUID"),
+            ({"StudyInstanceUID": None}, "has no StudyInstanceUID"),
+            ({"SeriesInstanceUID": None}, "has no SeriesInstanceUID"),
+            ({"SeriesNumber": "three"}, "has a SeriesNumber that is no number"),
+            ({"SeriesNumber": str(2**31 - 1)}, "has a SeriesNumber that is no number"),
+        ],
+    )
+    def test_refused_in_a_sentence(self, tmp_path, changes, sentence):
+        one = phantom.ct_image(phantom.ct_slices()[0], (0, 0, 0), 1)
+        with pydicom.config.disable_value_validation():
+            for keyword, value in changes.items():
+                if value is None:
+                    delattr(one, keyword)
+                else:
+                    one.add_new(keyword, "LO", value)
+            file = phantom.store(tmp_path / "x.dcm", one)
+        with pytest.raises(UserError, match=sentence):
+            check_source((file,))
+
+    def test_odd_texts_of_the_source_stay_as_they_are(self, tmp_path, recwarn):
+        one = phantom.ct_image(phantom.ct_slices()[0], (0, 0, 0), 1)
+        with pydicom.config.disable_value_validation():
+            one.SpecificCharacterSet = "ISO_IR 999"
+            one.PatientName, one.SeriesDescription = "A" * 100, "long " * 40
+            one.add_new("PatientComments", "LT", b"M\xfcller")
+            file = phantom.store(tmp_path / "x.dcm", one)
+        recwarn.clear()
+        check_source((file,))
+        (tmp_path / "out").mkdir()
+        report = {**REPORT, "model": {"name": "Ü\\" * 2000, "sha256": "ab" * 32}}
+        write_derived_series(tmp_path / "out", read((file,)), (file,), report)
+        assert [str(one.message) for one in recwarn] == []
+        derived = (tmp_path / "out" / "restored-0001.dcm").read_bytes()
+        assert b"M\xfcller" in derived and b"A" * 100 in derived
+        with pydicom.config.disable_value_validation():
+            header = pydicom.dcmread(tmp_path / "out" / "restored-0001.dcm")
+        assert len(header.DerivationDescription) == 1024
+        assert header.DerivationDescription.endswith("Research use, not for diagnosis.")
+        assert "SHA256 " + "ab" * 32 in header.DerivationDescription
+        assert header.SeriesDescription.endswith("LRformer ct-denoise") and len(header.SeriesDescription) <= 64
+
+    def test_a_tilted_series_with_a_gap_keeps_each_place(self, tmp_path, lrformer, checkpoints):
+        heights = [0.0, 2.5, 5.0, 7.5, 12.5, 15.0, 17.5, 20.0]
+        tilt = [1, 0, 0, 0, 0.9848078, -0.1736482]
+        volume = phantom.write_ct(tmp_path / "in", heights, ImageOrientationPatient=tilt)
+        options = ("--model", checkpoints["ct-denoise"], "--prior", "none", "--device", "cpu")
+        code, _, complaint = lrformer("restore", tmp_path / "in", tmp_path / "out.nii.gz", *options)
+        assert code == 2 and "make no regular grid (1 slice is missing between" in complaint
+        code, printed, _ = lrformer("restore", tmp_path / "in", tmp_path / "out", *options, "--roi", "0,1,0,1,0,1")
+        assert code == 1 and "leave --roi out" in printed
+        code, printed, complaint = lrformer("restore", tmp_path / "in", tmp_path / "out", *options)
+        assert code == 0, printed + complaint
+        assert "tilted by 10 degrees" in complaint
+        written = sorted((tmp_path / "out").glob("restored-*.dcm"))
+        assert len(written) == len(heights)
+        for index, (source, path) in enumerate(zip(sorted((tmp_path / "in").iterdir()), written, strict=True)):
+            one, before = pydicom.dcmread(path), pydicom.dcmread(source)
+            assert one.ImagePositionPatient == before.ImagePositionPatient
+            assert one.ImageOrientationPatient == before.ImageOrientationPatient
+            assert one.SourceImageSequence[0].ReferencedSOPInstanceUID == before.SOPInstanceUID
+            values = one.pixel_array * float(one.RescaleSlope) + float(one.RescaleIntercept)
+            assert np.corrcoef(values.ravel(), volume[index].ravel())[0, 1] > 0.99
+
+    def test_finer_pixels_of_a_tilted_series_lie_over_the_same_extent(self, tmp_path):
+        heights = [0.0, 2.5, 5.0]
+        phantom.write_ct(tmp_path / "in", heights, ImageOrientationPatient=[0, 1, 0, 0, 0, -1], PixelSpacing=[1.5, 0.8])
+        files = tuple(sorted((tmp_path / "in").iterdir()))
+        fine = sitk.GetImageFromArray(np.zeros((3, 2 * phantom.ROWS, 2 * phantom.COLUMNS), np.int16))
+        header = derive(tmp_path, files, fine)[1]
+        assert header.PixelSpacing == [0.75, 0.4]
+        # A quarter of the old pixel towards the corner: 0.2 mm along a row (P), 0.375 mm along a column (-S).
+        assert np.allclose(header.ImagePositionPatient, [-9.0, -7.0 - 0.2, 2.5 + 0.375])
+
+
+def test_volumes_of_one_enhanced_file_are_restored_each(tmp_path, lrformer, checkpoints):
+    volume = phantom.mr_slices(2)
+    both = np.concatenate([volume, volume[::-1]])
+    changes = [{"MREchoSequence": {"EffectiveEchoTime": time}} for time in (5.0, 5.0, 90.0, 90.0)]
+    one = phantom.enhanced_mr(both, [0.0, 4.0] * 2, [0, 1, 2, 3], frame_changes=changes)
+    file = phantom.store(tmp_path / "in" / "enhanced.dcm", one)
+    options = ("--model", checkpoints["mr-artifact"], "--prior", "none", "--device", "cpu", "--strength", "0")
+    code, printed, _ = lrformer("restore", tmp_path / "in", tmp_path / "same", *options)
+    assert code == 1 and "is no single-frame CT or MR image" in printed
+    code, printed, complaint = lrformer("restore", file, tmp_path / "out", *options, "--format", "nii.gz")
+    assert code == 0, printed + complaint
+    for name, values in (("5", volume), ("90", volume[::-1])):
+        path = tmp_path / "out" / "enhanced" / f"6-Test-effective-echo-time-{name}.nii.gz"
+        assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), values)

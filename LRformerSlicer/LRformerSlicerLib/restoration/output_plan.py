@@ -136,6 +136,7 @@ def check_written_files(inputs: Iterable[Path | None], outputs: Iterable[Path | 
 
 def check_stays_inside(folder: Path, path: Path) -> None:
     """UserError where `path`, below `folder` by its name, lies elsewhere because a folder between is a link."""
+    # A DICOM series at the top of the input goes into the output folder itself.
     if path != folder and not path.parent.resolve().is_relative_to(folder.resolve()):
         raise UserError(
             f'"{path.parent}" is a link that leads out of the output folder "{folder}": remove the link, or choose '
