@@ -49,8 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _checked(volume) -> dict:
     """What a volume is and how it would be restored, or the sentence that refuses it."""
     from ..restoration.dicom_input import load
+    from ..restoration.modality import detect_modality
     from ..restoration.scan import checked
-    from ..restoration.tasks import choose_task, detect_modality
+    from ..restoration.tasks import choose_task
     from ..restoration.volume import check_volume
     from ..restoration.volume_io import read_volume
 
@@ -67,7 +68,8 @@ def _checked(volume) -> dict:
                 place = ", into a folder with --format dicom only"
         else:
             scan = check_volume(read_volume(volume.files[0], warnings.append))
-        modality, reason = detect_modality(scan.sample, scan.stated_modality)
+        modality, reason, doubt, _ = detect_modality(scan.sample, scan.stated_modality)
+        warnings += [doubt] if doubt else []
         task, _ = choose_task("auto", modality, reason)
     except UserError as error:
         return {"sentence": error.message}

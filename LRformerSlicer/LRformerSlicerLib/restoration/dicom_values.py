@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import UserError
 from .dicom_pixels import PixelReader, in_file_order
 from .dicom_plane import Plane
-from .tasks import AIR_HU
+from .modality import AIR_HU
 
 _UNSPECIFIED = "US"
 _HOUNSFIELD_TYPES = ("", "HU", "HU_MOD", _UNSPECIFIED)

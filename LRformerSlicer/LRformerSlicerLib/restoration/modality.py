@@ -31,11 +31,13 @@ NAMES = {
 }
 """What the DICOM modalities that are met as volumes stand for."""
 
-AIR_HU = (-1100.0, -600.0)
+AIR_AND_LUNG_HU = (-1100.0, -600.0)
 """Air around and in a body, and lung."""
 BETWEEN_HU = (-600.0, -250.0)
 """Little but partial volume lies between lung and fat."""
-SOFT_HU = (-200.0, 300.0)
+AIR_HU = -200.0
+"""Nothing but air, lung and bowel gas lies below this in CT."""
+SOFT_HU = (AIR_HU, 300.0)
 LEAST_AIR, MOST_BETWEEN, MOST_BELOW_AIR, LEAST_SOFT, LEAST_NEGATIVE = 0.0005, 0.5, 0.005, 0.3, 0.003
 """Shares; of all 76 CT scans at hand the one in most doubt has 0.30, 0.17 (of its air), 0, 0.74 and 0.012."""
 LONE_SHARE, LONE_GAP, MOST_LONE_SHARE = 0.002, 0.05, 0.1
@@ -112,12 +114,12 @@ def doubt_about(values: np.ndarray, modality: str) -> str:
 def _by_values(values: np.ndarray) -> Modality:
     rest = _without_lone_values(values)
     lowest, highest = _ends(rest)
-    air = _share(values, *AIR_HU)
+    air = _share(values, *AIR_AND_LUNG_HU)
     soft = rest[rest >= SOFT_HU[0]]
     could_be_hu = (
         air > LEAST_AIR
         and _share(values, *BETWEEN_HU) <= MOST_BETWEEN * air
-        and _share(rest, -np.inf, AIR_HU[0]) <= MOST_BELOW_AIR
+        and _share(rest, -np.inf, AIR_AND_LUNG_HU[0]) <= MOST_BELOW_AIR
         and _share(soft, *SOFT_HU) >= LEAST_SOFT
     )
     is_air_exact = bool(np.any(values == -1000.0))

@@ -19,7 +19,7 @@ _LONGEST_TEXT = 4096
 _TEXT, _FILE = ((str,), "a text"), ((Path, type(None)), "a path")
 _NUMBER, _CHOICE = ((int,), "a whole number"), ((bool,), "true or false")
 _KINDS = {
-    **{"task": _TEXT, "device": _TEXT, "prior": _TEXT, "model": _FILE, "medsam_checkpoint": _FILE},
+    **{"task": _TEXT, "modality": _TEXT, "device": _TEXT, "prior": _TEXT, "model": _FILE, "medsam_checkpoint": _FILE},
     **{"samples": _NUMBER, "seed": _NUMBER, "strength": ((int, float), "a number from 0 to 1")},
     **{"roi_lps_mm": ((tuple, type(None)), "six numbers in LPS mm")},
     **dict.fromkeys(("only_roi", "self_ensemble", "expected_error", "expected_error_needed"), _CHOICE),

@@ -15,8 +15,8 @@ import SimpleITK as sitk
 
 from ..errors import UserError, is_out_of_memory
 from .native_output import silent_native_libraries
-from .nifti_voxels import SUFFIXES, DamagedNiftiError, non_finite_voxels
-from .volume_files.check import suffix_of
+from .nifti_image import POSITION_KEY, write_nifti
+from .volume_files.check import NIFTI_SUFFIXES, suffix_of
 from .volume_files.plain_names import is_utf8
 
 TEMPORARY_PREFIX = ".lrformer-"
@@ -32,8 +32,7 @@ def write_volume(image: sitk.Image, path: Path | str) -> None:
 def write_all(images: Mapping[Path | str, sitk.Image], texts: Mapping[Path | str, str] | None = None) -> None:
     """Write several images and text files, all of them or none; existing files are replaced at the very end.
 
-    Everything is first written beside its destination in a hidden temporary folder, checked for completeness
-    (ITK's NIfTI writer does not notice a full disk) and only then moved into place.
+    Everything is first written beside its destination in a hidden temporary folder and only then moved into place.
     Raises UserError on a missing or read-only folder, an unknown file type or a full disk.
     """
     with OutputFiles() as outputs:
@@ -73,8 +72,7 @@ class OutputFiles:
         staging = self._staging_folder(path)
         try:
             written = write_under_name(image, staging, path.name)
-            _check_complete(staging / path.name)
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, ValueError) as error:
             raise write_error(path, image, error) from error
         self._add_moves(path.parent, written)
 
@@ -153,7 +151,7 @@ def write_under_name(image: sitk.Image, folder: Path, name: str) -> list[Path]:
     """Write an image into an empty folder as the file `name`; returns all files that make it up.
 
     ITK takes names in UTF-8 only, and the suffixes of some formats in small letters only: files are renamed afterwards.
-    Raises RuntimeError as ITK does, and OSError.
+    Raises RuntimeError as ITK does, ValueError as nibabel does, and OSError.
     """
     suffix = suffix_of(name)
     stem = name[: len(name) - len(suffix)]
@@ -164,10 +162,10 @@ def write_under_name(image: sitk.Image, folder: Path, name: str) -> list[Path]:
             outer = stack.enter_context(tempfile.TemporaryDirectory(prefix="lrformer-"))
             place = Path(outer) / "link"
             place.symlink_to(folder.absolute(), target_is_directory=True)
-        with silent_native_libraries():
-            # Compressed where the format can, as NIfTI .nii.gz is by its name; NRRD and MetaImage stay plain
-            # so that they are written fast.
-            sitk.WriteImage(image, str(place / plain))
+        if suffix.lower() in NIFTI_SUFFIXES:
+            write_nifti(image, place / plain)
+        else:
+            _write_with_itk(image, place / plain)
     if plain != name:
         for file in list(folder.iterdir()):
             if file.name == plain:
@@ -176,6 +174,20 @@ def write_under_name(image: sitk.Image, folder: Path, name: str) -> list[Path]:
                 other = suffix_of(file.name)
                 file.rename(folder / (stem + (other.upper() if suffix.isupper() else other)))
     return sorted(folder.iterdir())
+
+
+def _write_with_itk(image: sitk.Image, path: Path) -> None:
+    # NRRD would hold every metadata entry; the position of NIfTI means nothing there.
+    position = image.GetMetaData(POSITION_KEY) if image.HasMetaDataKey(POSITION_KEY) else None
+    if position is not None:
+        image.EraseMetaData(POSITION_KEY)
+    try:
+        with silent_native_libraries():
+            # NRRD and MetaImage stay plain so that they are written fast.
+            sitk.WriteImage(image, str(path))
+    finally:
+        if position is not None:
+            image.SetMetaData(POSITION_KEY, position)
 
 
 def set_aside(path: Path) -> Path:
@@ -274,15 +286,6 @@ def _flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _check_complete(path: Path) -> None:
-    """OSError(ENOSPC) where a NIfTI file is shorter than its voxels; the other writers notice by themselves."""
-    if path.name.lower().endswith(SUFFIXES):
-        try:
-            non_finite_voxels(path)
-        except DamagedNiftiError as error:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
 def write_error(path: Path, image: sitk.Image | None, error: Exception) -> UserError:

@@ -159,7 +159,7 @@ def _try_format(small: sitk.Image, path: Path) -> None:
         write_under_name(small, path.parent, path.name)
         back = read_checked(path)
         kept = back.GetSize() == small.GetSize() and back.GetPixelID() == small.GetPixelID()
-    except (RuntimeError, OSError, UserError):
+    except (RuntimeError, OSError, ValueError, UserError):
         kept = False
     if not kept:
         kind = f"a {small.GetDimension()}-D image of {small.GetPixelIDTypeAsString()}"

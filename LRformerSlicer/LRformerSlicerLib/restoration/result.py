@@ -15,7 +15,7 @@ from .metrics import MetricSum
 from .shown_slices import ShownSlices
 from .super_resolution import interpolate_slice, place_on_grid, repeated, resized_grid
 from .tasks import Task
-from .volume import Volume, fill_non_finite
+from .volume import Volume, fill_non_finite, one_slice
 
 MAP_STEPS = np.iinfo(np.uint16).max
 """Maps in [0, 1] are kept as 16-bit numbers, a quarter of the memory of C, D and the prior in float32."""
@@ -76,7 +76,7 @@ class PriorResult:
 
     def _placed(self, image: sitk.Image, factor: int) -> sitk.Image:
         place_on_grid(image, self.volume.image, self.volume.plane, factor, self.first_index)
-        return image[:, :, 0] if self.volume.was_2d else image
+        return one_slice(image) if self.volume.was_2d else image
 
 
 @dataclass

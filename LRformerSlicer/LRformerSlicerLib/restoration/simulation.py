@@ -12,9 +12,10 @@ import SimpleITK as sitk
 from ..errors import UserError
 from .intensity import to_voxel_type, value_limits
 from .modality import detect_modality
+from .nifti_image import POSITION_KEY, moved_position
 from .options import Progress, ProgressCallback, ignore
 from .super_resolution import place_on_grid
-from .volume import SMALLEST_SLICE_PIXELS, Volume, check_volume, fill_non_finite
+from .volume import SMALLEST_SLICE_PIXELS, Volume, check_volume, fill_non_finite, one_slice
 
 SQUARE_TOLERANCE = 0.01
 
@@ -97,6 +98,8 @@ def _divisible(volume: Volume, factor: int) -> Volume:
     if size == list(volume.image.GetSize()):
         return volume
     cropped = sitk.RegionOfInterest(volume.image, size, [0, 0, 0])
+    if position := moved_position(volume.image, [1.0] * 3, [0.0] * 3):
+        cropped.SetMetaData(POSITION_KEY, position)
     return replace(volume, image=cropped, slices=volume.plane.view(sitk.GetArrayViewFromImage(cropped)))
 
 
@@ -118,6 +121,9 @@ def _thicker(volume: Volume, thickness: int) -> Volume:
     spacing[across] *= thickness
     image.SetSpacing(spacing)
     image.SetDirection(volume.image.GetDirection())
+    scale = [float(thickness) if axis == across else 1.0 for axis in range(3)]
+    if position := moved_position(volume.image, scale, middle):
+        image.SetMetaData(POSITION_KEY, position)
     return replace(volume, image=image, slices=volume.plane.view(sitk.GetArrayViewFromImage(image)))
 
 
@@ -147,4 +153,4 @@ def _each_slice(
         progress(Progress("simulate", done, count, (time.perf_counter() - started) / done * (count - done)))
     result = sitk.GetImageFromArray(array)
     place_on_grid(result, volume.image, volume.plane, 1.0 / factor)
-    return result[:, :, 0] if volume.was_2d else result
+    return one_slice(result) if volume.was_2d else result

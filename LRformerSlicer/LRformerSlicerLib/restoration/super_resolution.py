@@ -7,6 +7,7 @@ import psutil
 import SimpleITK as sitk
 
 from ..errors import UserError
+from .nifti_image import POSITION_KEY, moved_position
 from .slicing import SlicePlane
 
 MEMORY_SHARE = 0.85
@@ -41,6 +42,12 @@ def place_on_grid(image: sitk.Image, like: sitk.Image, plane: SlicePlane, factor
     image.SetSpacing(spacing)
     image.SetOrigin(origin)
     image.SetDirection(like.GetDirection())
+    scale, first = [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]
+    for axis in plane.in_plane_axes:
+        scale[axis], first[axis] = 1.0 / factor, (1.0 / factor - 1.0) / 2.0
+    first[plane.across_axis] = first_index
+    if position := moved_position(like, scale, first):
+        image.SetMetaData(POSITION_KEY, position)
 
 
 def interpolate_slice(pixels: np.ndarray, factor: int) -> np.ndarray:

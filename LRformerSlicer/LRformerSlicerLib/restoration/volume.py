@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import UserError
+from .nifti_image import POSITION_KEY
 from .slicing import SlicePlane
 
 SMALLEST_SLICE_PIXELS = 16
@@ -105,10 +106,19 @@ def check_volume(image: sitk.Image, padding: np.ndarray | None = None, slice_axi
 
 
 def _as_one_slice_volume(image: sitk.Image) -> sitk.Image:
-    volume = sitk.JoinSeries(image)
-    if image.HasMetaDataKey(MODALITY_TAG):
-        volume.SetMetaData(MODALITY_TAG, image.GetMetaData(MODALITY_TAG))
-    return volume
+    return _with_metadata_of(image, sitk.JoinSeries(image))
+
+
+def one_slice(image: sitk.Image) -> sitk.Image:
+    """The 2-D image of a volume of one slice."""
+    return _with_metadata_of(image, image[:, :, 0])
+
+
+def _with_metadata_of(image: sitk.Image, derived: sitk.Image) -> sitk.Image:
+    for key in (MODALITY_TAG, POSITION_KEY):
+        if image.HasMetaDataKey(key):
+            derived.SetMetaData(key, image.GetMetaData(key))
+    return derived
 
 
 def _extremes(slices: np.ndarray) -> tuple[float, float, int]:

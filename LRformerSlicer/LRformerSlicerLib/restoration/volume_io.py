@@ -7,17 +7,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
 from ..errors import UserError, is_out_of_memory
 from .dicom_file import is_dicom
 from .dicom_input import read_dicom
 from .native_output import silent_native_libraries
-from .nifti_voxels import SUFFIXES, DamagedNiftiError, non_finite_voxels
+from .nifti_image import read_nifti
 from .output_files import OutputFiles, check_folder, write_all, write_volume
 from .output_plan import check_outputs, small_like
-from .volume_files.check import check_header, check_volume_file, not_enough_memory, refused_by_name, suffix_of
+from .volume_files.check import check_volume_file, not_enough_memory, refused_by_name, suffix_of
 from .volume_files.plain_names import plainly_named
 from .volume_files.voxel_data import FileProblem
 
@@ -51,27 +50,28 @@ def read_volume(path: Path | str, warn: Callable[[str], None] = lambda sentence:
         return read_dicom(path, warn).image
     if sentence := refused_by_name(path):
         raise UserError(sentence)
-    return read_checked(path)
+    return read_checked(path, warn)
 
 
-def read_checked(path: Path) -> sitk.Image:
+def read_checked(path: Path, warn: Callable[[str], None] = lambda sentence: None) -> sitk.Image:
     """The image in a volume file, all of whose voxels are there. Raises UserError."""
     try:
         if not suffix_of(path.name):
             raise FileProblem("its name ends as that of no volume, and it is no DICOM")
-        is_nifti = path.name.lower().endswith(SUFFIXES)
-        checked = check_header(path) if is_nifti else check_volume_file(path)
-        places, values = non_finite_voxels(path) if is_nifti else ((), ())  # goes through all voxels, too
+        checked, doubt = check_volume_file(path), ""
         with plainly_named(path, checked) as plain:
-            image = _read(plain, checked.image_io)
-        if len(places):
-            image = _with_values(image, places, values)
+            if checked.image_io == "NiftiImageIO":
+                image, doubt = read_nifti(plain)
+            else:
+                image = _read(plain, checked.image_io)
         _check_image(image, checked.data.length)
+        if doubt:
+            warn(doubt)
         return image
-    except (RuntimeError, OSError, MemoryError, DamagedNiftiError, FileProblem) as error:
+    except (RuntimeError, OSError, MemoryError, FileProblem) as error:
         if is_out_of_memory(error):
             raise UserError(not_enough_memory(path)) from error
-        reason = f" ({error})" if isinstance(error, (FileProblem, DamagedNiftiError)) else ""
+        reason = f" ({error})" if isinstance(error, FileProblem) else ""
         raise UserError(
             f'"{path}" is not an image that can be read, or it is damaged{reason}: choose a NIfTI, NRRD, MetaImage or '
             "DICOM file, or a folder with a DICOM series."
@@ -95,14 +95,3 @@ def _check_image(image: sitk.Image, checked_bytes: int) -> None:
     if not all(SMALLEST_SPACING_MM <= step <= LARGEST_SPACING_MM for step in image.GetSpacing()):
         steps = " x ".join(f"{step:.3g}" for step in image.GetSpacing())
         raise FileProblem(f"its voxels are said to be {steps} mm large")
-
-
-def _with_values(image: sitk.Image, places: np.ndarray, values: np.ndarray) -> sitk.Image:
-    """The image with these values in these voxels: those that were NaN or infinite, which ITK reads as zeros."""
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        return image
-    array = sitk.GetArrayFromImage(image)
-    array.reshape(-1)[places] = values
-    repaired = sitk.GetImageFromArray(array)
-    repaired.CopyInformation(image)
-    return repaired

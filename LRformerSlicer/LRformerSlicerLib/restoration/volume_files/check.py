@@ -13,8 +13,9 @@ from .nifti import nifti_header, pair_of
 from .nrrd import nrrd_data
 from .voxel_data import FileProblem, VoxelData, check_complete, check_size, regular_file_bytes
 
-_META, _NRRD, _NIFTI = (".mha", ".mhd"), (".nrrd", ".nhdr"), (".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img")
-VOLUME_SUFFIXES = (*_NIFTI, *_NRRD, *_META)
+_META, _NRRD = (".mha", ".mhd"), (".nrrd", ".nhdr")
+NIFTI_SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img")
+VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *_NRRD, *_META)
 """Files that are volumes by their name, in small letters; a longer suffix comes before the one that ends it."""
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar", ".gz", ".bz2", ".xz")
@@ -52,7 +53,7 @@ def check_header(path: Path) -> CheckedFile:
             image_io, data = "MetaImageIO", meta_image_data(path)
         elif suffix in _NRRD:
             image_io, data = "NrrdImageIO", nrrd_data(path)
-        elif suffix in _NIFTI:
+        elif suffix in NIFTI_SUFFIXES:
             image_io, data = "NiftiImageIO", nifti_header(path).data
         else:
             raise FileProblem("it is none of these by its name")
