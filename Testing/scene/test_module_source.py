@@ -15,21 +15,8 @@ OURS = {"LRformerSlicerLib"}
 FROM_SLICER = {"slicer", "vtk", "qt", "ctk", "SimpleITK", "numpy", "scipy"}
 STANDARD = {
     *("__future__", "collections", "contextlib", "dataclasses", "enum", "html", "importlib", "inspect", "itertools"),
-    *(
-        "logging",
-        "math",
-        "os",
-        "pathlib",
-        "re",
-        "shutil",
-        "signal",
-        "subprocess",
-        "sys",
-        "tempfile",
-        "time",
-        "typing",
-        "html",
-    ),
+    *("json", "logging", "math", "os", "pathlib", "re", "shutil", "signal", "subprocess", "sys", "tempfile", "time"),
+    "typing",
 }
 
 PROPERTIES = {
