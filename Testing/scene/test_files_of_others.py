@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,8 +84,8 @@ def test_a_mounted_share_is_one_too(asked, monkeypatch):
 
     from LRformerSlicerLib.scene.model_consent import isOnNetwork
 
-    share = psutil._common.sdiskpart("server:/export", "/mnt/share", "nfs4", "rw")
-    here = psutil._common.sdiskpart("/dev/sda1", "/", "ext4", "rw")
+    share = SimpleNamespace(mountpoint="/mnt/share", fstype="nfs4")
+    here = SimpleNamespace(mountpoint="/", fstype="ext4")
     monkeypatch.setattr(psutil, "disk_partitions", lambda all: [here, share])
     assert isOnNetwork("/mnt/share/models/m.pth") and isOnNetwork("/mnt/share")
     assert not isOnNetwork("/mnt/shared/m.pth") and not isOnNetwork("/home/me/m.pth")

@@ -33,22 +33,33 @@ def main() -> None:
 def judged(path: Path, cpu_s: int) -> dict:
     """What becomes of one file in a fork."""
     started = time.monotonic()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
         signal.alarm(20 * cpu_s)  # for what waits without computing, as for a pipe
-        os.write(writing, json.dumps(outcome_of(path)).encode())
+        before = resident_bytes(reset_peak=True)
+        outcome = outcome_of(path)
+        os.write(writing, json.dumps({**outcome, "peak_bytes": resident_bytes() - before}).encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         told = pipe.read()
-    _, status, usage = os.wait4(child, 0)
-    answer = json.loads(told) if told else {"outcome": "died", "message": f"status {status}"}
-    peak = max(0, usage.ru_maxrss - before) * 1024
-    return {**answer, "seconds": time.monotonic() - started, "peak_bytes": peak}
+    _, status = os.waitpid(child, 0)
+    answer = json.loads(told) if told else {"outcome": "died", "message": f"status {status}", "peak_bytes": 0}
+    return {**answer, "seconds": time.monotonic() - started}
+
+
+def resident_bytes(reset_peak: bool = False) -> int:
+    """The peak of this process's resident memory since it was reset; 0 where no /proc tells it."""
+    try:
+        if reset_peak:
+            Path("/proc/self/clear_refs").write_text("5")
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def outcome_of(path: Path) -> dict:

@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..network.checkpoint import card_path
     from ..restoration.engine import RestorationOptions
     from ..restoration.models import shipped_model
+    from ..restoration.output_files import write_all
     from ..restoration.output_plan import check_written_files
     from ..restoration.tasks import task_named
 
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"the worst {clean['worst_psnr_db']:.2f} dB"
         )
     if arguments.report:
-        arguments.report.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_all({}, {arguments.report: json.dumps(result, indent=2) + "\n"})
     if arguments.write_card:
         path = card_path(model)
         scores = json.loads(path.read_text(encoding="utf-8")).get("scores", {})
@@ -96,5 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _add_to_card(path: Path, key: str, value: dict) -> None:
     import json
 
+    from ..restoration.output_files import write_all
+
     card = {**json.loads(path.read_text(encoding="utf-8")), key: value}
-    path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_all({}, {path: json.dumps(card, indent=2, ensure_ascii=False) + "\n"})

@@ -273,7 +273,7 @@ def _sha256(path: Path) -> str | None:
     from ..hashing import file_sha256
 
     try:
-        return file_sha256(path)
+        return file_sha256(path) if path.is_file() else None  # a pipe would never end
     except OSError:
         return None
 

@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..prior.foreground import body_mask
 from ..restoration.engine import RestorationOptions, Restorer
 from ..restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU
+from ..restoration.volume_io import read_volume
 from .classical_denoisers import ClassicalDenoiser, required_candidates
 from .quality import OURS, Answer, JudgedSlice, Look, answers_of, best_settings, compare, ignore, timed_answer
 
@@ -31,7 +32,7 @@ def load_slices(folder: Path, dose: float, kernel: str) -> list[tuple[JudgedSlic
         raise UserError(f"There are no {SLICE_PATTERN} slices in {folder}: name the folder of train/ and test/.")
     slices = []
     for seed, file in enumerate(files):
-        image = sitk.ReadImage(str(file))
+        image = read_volume(file)
         reference = sitk.GetArrayFromImage(image)[0].astype(np.float32)
         degraded = simulate_low_dose(reference, image.GetSpacing()[0], dose, seed, kernel)
         name = file.name.removesuffix(".nii.gz")
@@ -44,7 +45,7 @@ def load_liver(data: Path) -> list[tuple[JudgedSlice, sitk.Image]]:
     file = Path(data) / "test" / f"{LIVER_SCAN}.nii.gz"
     if not file.exists():
         return []
-    volume, slices = sitk.ReadImage(str(file)), []
+    volume, slices = read_volume(file), []
     for index in range(volume.GetDepth()):
         image = volume[:, :, index : index + 1]
         pixels = sitk.GetArrayFromImage(image)[0].astype(np.float32)

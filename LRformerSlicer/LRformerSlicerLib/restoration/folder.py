@@ -160,7 +160,7 @@ def check_outputs_differ(volumes: Iterable[FoundVolume], out_folder: Path, form:
             if output.resolve() in sources:
                 raise UserError(f'"{volume.name}" would be written over or beside its source: choose another folder.')
             files = tuple(
-                output / FILE_PATTERN.replace("*", f"{number + 1:04d}") for number in range(len(volume.files))
+                output / FILE_PATTERN.replace("*", f"{number + 1:04d}") for number in range(_slices_of(volume))
             )
             written = files
         else:
@@ -178,6 +178,11 @@ def suffix_of(name: str) -> str:
     """The suffix by which a file is a volume, as it is written; empty where it is none."""
     suffix = next((one for one in VOLUME_SUFFIXES if name.lower().endswith(one)), "")
     return name[-len(suffix) :] if suffix and len(name) > len(suffix) else ""
+
+
+def _slices_of(volume: FoundVolume) -> int:
+    """The number of files of a derived series: one a slice."""
+    return len(volume.series.planes if volume.series else volume.files)
 
 
 def _file_volume(path: Path, folder: Path) -> FoundVolume:

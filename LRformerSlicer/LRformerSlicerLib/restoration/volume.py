@@ -12,6 +12,7 @@ from .nifti_image import POSITION_KEY
 from .slicing import SlicePlane
 
 SMALLEST_SLICE_PIXELS = 16
+SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 1e-3, 1e3
 MODALITY_TAG = "0008|0060"
 MOST_NON_FINITE = 0.5
 STATISTICS_VOXELS = 2_000_000
@@ -84,6 +85,7 @@ def check_volume(image: sitk.Image, padding: np.ndarray | None = None, slice_axi
     plane = SlicePlane.of(image, slice_axis)
     if padding is not None:
         padding = plane.view(padding.reshape(array.shape)) if padding.any() else None
+    check_spacing(image)
     slices = plane.view(array)
     rows, columns = slices.shape[1:]
     if min(rows, columns) < SMALLEST_SLICE_PIXELS:
@@ -103,6 +105,13 @@ def check_volume(image: sitk.Image, padding: np.ndarray | None = None, slice_axi
     sample = array.reshape(-1)[::step]
     sample = sample[np.isfinite(sample)]
     return Volume(image, plane, slices, sample, lowest, highest, non_finite, was_2d, padding, slice_axis)
+
+
+def check_spacing(image: sitk.Image) -> None:
+    """UserError for voxels of a size that no scan has: neighbourhoods in mm would be of millions of pixels."""
+    if not all(SMALLEST_SPACING_MM <= step <= LARGEST_SPACING_MM for step in image.GetSpacing()):
+        steps = " x ".join(f"{step:.3g}" for step in image.GetSpacing())
+        raise UserError(f"The voxels are said to be {steps} mm large, which no scan has: correct the spacing.")
 
 
 def _as_one_slice_volume(image: sitk.Image) -> sitk.Image:

@@ -13,9 +13,10 @@ from ..errors import UserError, is_out_of_memory
 from .dicom_file import is_dicom
 from .dicom_input import read_dicom
 from .native_output import silent_native_libraries
-from .nifti_image import read_nifti
+from .nifti_image import POSITION_KEY, read_nifti
 from .output_files import OutputFiles, check_folder, write_all, write_volume
 from .output_plan import check_outputs, small_like
+from .volume import check_spacing
 from .volume_files.check import check_volume_file, not_enough_memory, refused_by_name, suffix_of
 from .volume_files.plain_names import plainly_named
 from .volume_files.voxel_data import FileProblem
@@ -30,9 +31,6 @@ __all__ = [
     "write_all",
     "write_volume",
 ]
-
-SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 1e-3, 1e3
-"""What is outside is no scan of a body; neighbourhoods in mm would be of millions of pixels."""
 
 
 def read_volume(path: Path | str, warn: Callable[[str], None] = lambda sentence: None) -> sitk.Image:
@@ -64,11 +62,12 @@ def read_checked(path: Path, warn: Callable[[str], None] = lambda sentence: None
                 image, doubt = read_nifti(plain)
             else:
                 image = _read(plain, checked.image_io)
+                image.EraseMetaData(POSITION_KEY)  # it is read_nifti's own, and nobody else's to state
         _check_image(image, checked.data.length)
         if doubt:
             warn(doubt)
         return image
-    except (RuntimeError, OSError, MemoryError, FileProblem) as error:
+    except (RuntimeError, OSError, MemoryError, ValueError, ArithmeticError, LookupError, FileProblem) as error:
         if is_out_of_memory(error):
             raise UserError(not_enough_memory(path)) from error
         reason = f" ({error})" if isinstance(error, FileProblem) else ""
@@ -92,6 +91,4 @@ def _check_image(image: sitk.Image, checked_bytes: int) -> None:
     numbers = (*image.GetSpacing(), *image.GetOrigin(), *image.GetDirection())
     if not all(math.isfinite(number) for number in numbers):
         raise FileProblem("its header gives no place to the voxels")
-    if not all(SMALLEST_SPACING_MM <= step <= LARGEST_SPACING_MM for step in image.GetSpacing()):
-        steps = " x ".join(f"{step:.3g}" for step in image.GetSpacing())
-        raise FileProblem(f"its voxels are said to be {steps} mm large")
+    check_spacing(image)

@@ -13,6 +13,7 @@ from ..degradation.mr.kspace import bright_tissue
 from ..errors import UserError
 from ..prior.foreground import body_mask
 from ..restoration.slicing import SlicePlane, acquisition_axis
+from ..restoration.volume_io import read_volume
 
 # Thin neighbours averaged into one cleaner, still realistic slice.
 AVERAGED_SLICES = {
@@ -173,7 +174,7 @@ def _scans(folder: Path, modality: str) -> Iterator[tuple[str, sitk.Image]]:
     if not files:
         raise UserError(f"There are no {modality}_*.nii.gz scans in {folder}: give the folder of the training scans.")
     for file in files:
-        yield file.name.removesuffix(".nii.gz"), sitk.ReadImage(str(file))
+        yield file.name.removesuffix(".nii.gz"), read_volume(file)
 
 
 def _is_validation(scan: str) -> bool:

@@ -23,6 +23,7 @@ from ...network.lrformer import LRformerArchitecture
 from ...prior.foreground import body_mask
 from ...restoration.intensity import ct_intensity
 from ...restoration.slicing import neighbour_stack
+from ...restoration.volume_io import read_volume
 from ...training.ct_dose import DoseTask
 from ...training.pair_cache import prior_of_slice
 from ...training.patches import Pair, to_tensors
@@ -141,8 +142,8 @@ def judged_liver(data: Path, samples: int = 4) -> list[Judged]:
     liver = load_liver(data) if label.exists() else []
     if not liver:
         return []
-    like = sitk.ReadImage(str(Path(data) / "test" / f"{LIVER_SCAN}.nii.gz"))
-    marks = sitk.GetArrayFromImage(sitk.Resample(sitk.ReadImage(str(label)), like, sitk.Transform(), 1)) > 0
+    like = read_volume(Path(data) / "test" / f"{LIVER_SCAN}.nii.gz")
+    marks = sitk.GetArrayFromImage(sitk.Resample(read_volume(label), like, sitk.Transform(), 1)) > 0
     degraded = np.stack(
         [
             simulate_low_dose(one.reference, image.GetSpacing()[0], DOSE, 1000 + index, KERNEL)

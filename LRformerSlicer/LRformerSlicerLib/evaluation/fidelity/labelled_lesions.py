@@ -17,6 +17,7 @@ from ...restoration.engine import RestorationOptions, Restorer
 from ...restoration.intensity import CT_SOFT_TISSUE_WINDOW_HU, mr_intensity
 from ...restoration.tasks import Task, task_named
 from ...restoration.volume import check_volume
+from ...restoration.volume_io import read_volume
 from ..classical_denoisers import ClassicalDenoiser
 from ..ct_quality import restore_slice
 from ..interpolators import interpolators
@@ -58,7 +59,7 @@ def labelled_lesions(
     for file in files:
         if not file.exists():
             raise UserError(f"There is no {file.name} in {file.parent}: name the folder of train/ and test/.")
-    image, labels = (sitk.ReadImage(str(file)) for file in files)
+    image, labels = (read_volume(file) for file in files)
     volume = check_volume(image)
     marked = volume.plane.view(sitk.GetArrayFromImage(labels)) > 0
     indices = np.flatnonzero(marked.any(axis=(1, 2)))

@@ -14,6 +14,7 @@ from ...prior.foreground import body_mask
 from ...restoration.engine import RestorationOptions, Restorer
 from ...restoration.models import shipped_model
 from ...restoration.volume import check_volume
+from ...restoration.volume_io import read_volume
 from ..classical_denoisers import ClassicalDenoiser
 from ..quality import OURS, bootstrap_interval
 from .figures import Panel, save_panels
@@ -131,7 +132,7 @@ def _restored(
     modality = "CT" if scan.task.startswith("ct") else "MR"
     margin = (1.0 - MIDDLE_SHARE) / 2.0
     for file in files:
-        image = sitk.ReadImage(str(file))
+        image = read_volume(file)
         volume = check_volume(image)
         count = min(scan.slices, most or scan.slices)
         places = np.linspace(margin, 1.0 - margin, count) if count > 1 else np.array([0.5])

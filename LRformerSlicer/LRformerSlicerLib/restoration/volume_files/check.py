@@ -9,7 +9,7 @@ import psutil
 
 from ...errors import UserError
 from .meta_image import meta_image_data
-from .nifti import nifti_header, pair_of
+from .nifti import nifti_data, pair_of
 from .nrrd import nrrd_data
 from .voxel_data import FileProblem, VoxelData, check_complete, check_size, regular_file_bytes
 
@@ -54,7 +54,7 @@ def check_header(path: Path) -> CheckedFile:
         elif suffix in _NRRD:
             image_io, data = "NrrdImageIO", nrrd_data(path)
         elif suffix in NIFTI_SUFFIXES:
-            image_io, data = "NiftiImageIO", nifti_header(path).data
+            image_io, data = "NiftiImageIO", nifti_data(path)
         else:
             raise FileProblem("it is none of these by its name")
         check_size(data)

@@ -68,7 +68,8 @@ def _data(path: Path, fields: dict[str, str], header_bytes: int, length: int) ->
         # Without a size MetaIO takes the rest of the file into memory, however long it is.
         if not 0 <= told <= there - start or (not told and there - start > length + (1 << 20)):
             raise FileProblem("the size of its compressed data is not that of the file")
-    return VoxelData(file, start, length, is_compressed)
+        return VoxelData(file, start, length, True, stored=told or None)
+    return VoxelData(file, start, length)
 
 
 def _fields(start: bytes) -> tuple[dict[str, str], int]:

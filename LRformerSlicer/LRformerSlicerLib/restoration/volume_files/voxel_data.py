@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -32,6 +33,7 @@ class VoxelData:
         length: bytes of all voxels, uncompressed.
         is_compressed: whether it is a gzip or zlib stream.
         skip: bytes of the decompressed stream before the voxels.
+        stored: bytes of the compressed stream, where the header says it; ITK then reads no more.
     """
 
     file: Path
@@ -39,6 +41,7 @@ class VoxelData:
     length: int
     is_compressed: bool = False
     skip: int = 0
+    stored: int | None = None
 
 
 def regular_file_bytes(path: Path) -> int:
@@ -85,7 +88,7 @@ def voxel_chunks(data: VoxelData, to_end: bool = True) -> Iterator[bytes]:
     come, end = 0, data.skip + data.length
     with open(data.file, "rb") as stream:
         stream.seek(data.start)
-        for piece in _inflated(stream, end) if data.is_compressed else _plain(stream, end):
+        for piece in _inflated(_limited(stream, data.stored), end) if data.is_compressed else _plain(stream, end):
             if wanted := piece[max(0, data.skip - come) : max(0, end - come)]:
                 yield wanted
             come += len(piece)
@@ -105,18 +108,31 @@ def check_complete(data: VoxelData) -> None:
             pass
 
 
+def _limited(stream: BinaryIO, most: int | None) -> Callable[[int], bytes]:
+    """A function that reads on from `stream`, at most `most` bytes in all."""
+    left = sys.maxsize if most is None else most
+
+    def read(count: int) -> bytes:
+        nonlocal left
+        piece = stream.read(min(count, left))
+        left -= len(piece)
+        return piece
+
+    return read
+
+
 def _plain(stream: BinaryIO, wanted: int) -> Iterator[bytes]:
     while wanted and (piece := stream.read(min(wanted, CHUNK_BYTES))):
         wanted -= len(piece)
         yield piece
 
 
-def _inflated(stream: BinaryIO, wanted: int) -> Iterator[bytes]:
+def _inflated(read: Callable[[int], bytes], wanted: int) -> Iterator[bytes]:
     """The content of one or several gzip or zlib streams, until `wanted` bytes have come and that stream has ended."""
     come, fresh = 0, b""
     while come < wanted:
         inflater = zlib.decompressobj(wbits=47)  # gzip and zlib alike, told by the header
-        if not (fresh := fresh or stream.read(CHUNK_BYTES)):
+        if not (fresh := fresh or read(CHUNK_BYTES)):
             return
         while not inflater.eof:
             try:
@@ -127,6 +143,6 @@ def _inflated(stream: BinaryIO, wanted: int) -> Iterator[bytes]:
             come += len(piece)
             if piece:
                 yield piece
-            elif not fresh and not inflater.eof and not (fresh := stream.read(CHUNK_BYTES)):
+            elif not fresh and not inflater.eof and not (fresh := read(CHUNK_BYTES)):
                 raise FileProblem("its compressed data are cut short")
         fresh = inflater.unused_data
