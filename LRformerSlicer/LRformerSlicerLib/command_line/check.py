@@ -68,9 +68,9 @@ def _checked(volume) -> dict:
                 place = ", into a folder with --format dicom only"
         else:
             scan = check_volume(read_volume(volume.files[0], warnings.append))
-        modality, reason, doubt, _ = detect_modality(scan.sample, scan.stated_modality)
-        warnings += [doubt] if doubt else []
-        task, _ = choose_task("auto", modality, reason)
+        modality = detect_modality(scan.sample, scan.stated_modality)
+        task, _ = choose_task("auto", modality.name, modality.reason)
+        warnings += [modality.doubt] if modality.doubt else []
     except UserError as error:
         return {"sentence": error.message}
     except MemoryError:
@@ -80,8 +80,8 @@ def _checked(volume) -> dict:
     files = f", {len(volume.files)} files" if len(volume.files) > 1 else ""
     title = f", {volume.series.title}" if volume.series is not None else ""
     return {
-        "what": f"{modality}, {size} voxels of {spacing} mm{title}{files}",
-        "how": f"task {task.name}, slices along {'ijk'[scan.plane.across_axis]} ({reason}){place}",
+        "what": f"{modality.name}, {size} voxels of {spacing} mm{title}{files}",
+        "how": f"task {task.name}, slices along {'ijk'[scan.plane.across_axis]} ({modality.reason}){place}",
         "warnings": warnings,
     }
 

@@ -126,7 +126,7 @@ def _inverted(plane: Plane, stored: np.ndarray) -> np.ndarray:
 def _share_of_air(values: np.ndarray) -> float:
     """How much of a CT is air, lung or bowel gas; 0 where it is next to nothing or the values are those of no CT."""
     low, high = np.percentile(values, (0.5, 99.5))
-    share = float(np.mean(values < AIR_HU))
+    share = float(np.mean((values >= AIR_HU[0]) & (values <= AIR_HU[1])))
     return share if share > _LEAST_AIR and low > _LOWEST_PADDED and high < _PLAUSIBLE_HU[1] else 0.0
 
 
