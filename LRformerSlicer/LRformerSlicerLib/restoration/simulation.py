@@ -21,7 +21,7 @@ SQUARE_TOLERANCE = 0.01
 
 
 def lower_dose(
-    image: sitk.Image, dose: float, seed: int = 0, progress: ProgressCallback = ignore, modality: str = "auto"
+    image: sitk.Image | Volume, dose: float, seed: int = 0, progress: ProgressCallback = ignore, modality: str = "auto"
 ) -> sitk.Image:
     """A CT volume in HU as if acquired with `dose` (0 to 1) of its tube current; type and grid stay.
 
@@ -45,7 +45,7 @@ def lower_dose(
 
 
 def degrade_mr(
-    image: sitk.Image,
+    image: sitk.Image | Volume,
     factor: int = 1,
     motion: bool = False,
     seed: int = 0,
@@ -79,8 +79,8 @@ def degrade_mr(
     return _each_slice(volume, "MR", factor, seed, progress, degrade)
 
 
-def _volume_of(modality: str, image: sitk.Image, what: str, wanted: str) -> Volume:
-    volume = check_volume(image)
+def _volume_of(modality: str, image: sitk.Image | Volume, what: str, wanted: str) -> Volume:
+    volume = image if isinstance(image, Volume) else check_volume(image)
     found = detect_modality(volume.sample, volume.stated_modality, wanted)
     if found.name != modality and found.is_certain:
         raise UserError(
