@@ -8,8 +8,9 @@ from ..errors import UserError
 from .models import ModelStore
 from .options import Progress, ProgressCallback, RestorationOptions, ignore
 from .prior_job import PriorJob
+from .reference import on_restored_grid
 from .restoration_job import RestorationJob
-from .result import PriorResult, RestorationResult, check_reference
+from .result import PriorResult, RestorationResult
 from .volume import Volume, check_volume
 
 __all__ = ["Progress", "PriorResult", "RestorationOptions", "RestorationResult", "Restorer"]
@@ -39,13 +40,14 @@ class Restorer:
         """Restore a whole volume: an image, or what `check_volume` made of it and of what its source states.
 
         `modality` (CT, MR) is what the caller knows, for instance from DICOM; else it is read from the image's
-        metadata or from the values. With a `reference`, the report gets PSNR, SSIM and RMSE before and after.
+        metadata or from the values. With a `reference` in the same place of the patient, the report gets PSNR, SSIM and
+        RMSE before and after.
         Raises UserError for whatever only the user can put right; the image is never changed.
         """
         volume = image if isinstance(image, Volume) else check_volume(image)
         job = RestorationJob(self._store, volume, options, progress, modality)
         if reference is not None:
-            check_reference(reference, volume, job.task)
+            reference = on_restored_grid(reference, volume, job.task)
         result = job.run(range(volume.slices.shape[0]))
         if reference is not None:
             result.compare(reference)

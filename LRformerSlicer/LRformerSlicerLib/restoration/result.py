@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,10 +12,11 @@ from ..errors import UserError
 from .expected_error import ExpectedErrorModel
 from .intensity import Intensity
 from .metrics import MetricSum
+from .reference import on_restored_grid
 from .shown_slices import ShownSlices
-from .super_resolution import interpolate_slice, place_on_grid, repeated, resized_grid
+from .super_resolution import interpolate_slice, place_on_grid, repeated
 from .tasks import Task
-from .volume import Volume, fill_non_finite, one_slice
+from .volume import Volume, one_slice
 
 MAP_STEPS = np.iinfo(np.uint16).max
 """Maps in [0, 1] are kept as 16-bit numbers, a quarter of the memory of C, D and the prior in float32."""
@@ -130,20 +131,24 @@ class RestorationResult(PriorResult):
         unit = np.float32(abs(self.intensity.unit))
         return self._image(self.expected_error_array.astype(np.float32) * unit, self.task.scale)
 
-    def compare(self, reference: sitk.Image) -> dict:
+    def compare(self, reference: sitk.Image | Volume) -> dict:
         """PSNR, SSIM and RMSE before and after against a reference, in the task's window inside the body.
 
-        Put into the report as "metrics" too. Raises UserError where the reference lies on another grid.
+        Put into the report as "metrics" too. Raises UserError where the reference does not lie on the restored grid.
         """
-        check_reference(reference, self.volume, self.task)
-        if self.volume.was_2d:
-            reference = sitk.JoinSeries(reference)
-        references = self.volume.plane.view(sitk.GetArrayViewFromImage(reference))
+        if not isinstance(reference, Volume):
+            reference = on_restored_grid(reference, self.volume, self.task)
+        references = ShownSlices(reference, self.task.modality)
         before, after = MetricSum(self.task.metrics_window), MetricSum(self.task.metrics_window)
-        for target, (original, restored_slice) in zip(references, self._pairs(), strict=True):
-            target = fill_non_finite(target)[0]
-            mask = self.mask_of(target)
-            truth = self._comparable(target)
+        for place, (original, restored_slice) in enumerate(self._pairs()):
+            target = references[place]
+            mask = self.mask_of(target.pixels)
+            if target.kept is not None:
+                mask &= ~target.kept
+            kept = self.shown[self.first_index + place].kept
+            if kept is not None:
+                mask &= ~repeated(kept, self.task.scale)
+            truth = self._comparable(target.pixels)
             before.add(self._comparable(original), truth, mask)
             after.add(self._comparable(restored_slice), truth, mask)
         self.report["metrics"] = {
@@ -188,21 +193,3 @@ def _change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         change = after.astype(np.float64) - before
     return np.where(np.isfinite(change), change, 0.0).astype(np.float32)
-
-
-def check_reference(reference: sitk.Image, volume: Volume, task: Task) -> None:
-    """UserError where the reference is not a scalar image on the grid that the restored volume will have."""
-    if reference.GetNumberOfComponentsPerPixel() > 1:
-        raise UserError("The reference is a colour or vector image: choose a scalar volume.")
-    size, spacing, _ = resized_grid(volume.image, volume.plane, task.scale)
-    if volume.was_2d:
-        size, spacing = size[:2], spacing[:2]
-    if list(reference.GetSize()) != size or not np.allclose(reference.GetSpacing(), spacing, rtol=1e-3):
-        there, here = _grid(reference.GetSize(), reference.GetSpacing()), _grid(size, spacing)
-        raise UserError(
-            f"The reference has {there}, but the restored volume will have {here}: choose a reference on that grid."
-        )
-
-
-def _grid(size: Sequence[int], spacing_mm: Sequence[float]) -> str:
-    return f"{' x '.join(map(str, size))} voxels of {' x '.join(f'{step:.3g}' for step in spacing_mm)} mm"

@@ -82,7 +82,7 @@ class RestorationJob:
             referencePath = ""
             if self._referenceNode is not None:
                 referencePath = self._folder / "reference.nrrd"
-                writeVolume(self._referenceNode, referencePath)
+                writeVolume(self._referenceNode, referencePath, self._inputNode)
             self.requestId = self._client.submit(
                 self.kind,
                 inputPath,

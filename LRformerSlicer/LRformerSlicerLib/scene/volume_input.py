@@ -114,10 +114,16 @@ def modalityOf(volumeNode) -> str | None:
     return (stated or "").strip().upper() or None
 
 
-def imageFromVolume(volumeNode) -> sitk.Image:
-    """The node's voxels and geometry as an image in LPS, type unchanged; the voxels are copied."""
+def imageFromVolume(volumeNode, besideNode=None) -> sitk.Image:
+    """The node's voxels and geometry as an image in LPS, type unchanged; the voxels are copied.
+
+    besideNode: a node in whose space, under its parent transform, the image is to lie; without it in the node's own.
+    Raises UserError where the transform between them is not linear.
+    """
     image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(volumeNode))
     matrix = ijkToRas(volumeNode)
+    if besideNode is not None:
+        matrix = _between(volumeNode, besideNode) @ matrix
     columns = LPS_FROM_RAS @ matrix[:3, :3]
     spacing = np.linalg.norm(columns, axis=0)
     image.SetSpacing(spacing.tolist())
@@ -126,10 +132,25 @@ def imageFromVolume(volumeNode) -> sitk.Image:
     return image
 
 
-def writeVolume(volumeNode, path: Path) -> None:
-    """Write the node to `path`, uncompressed (a worker on the same disk reads it at once). Raises UserError."""
+def _between(fromNode, toNode) -> np.ndarray:
+    """4x4 matrix from the space of one node to that of another, as their parent transforms place them."""
+    here, there = fromNode.GetParentTransformNode(), toNode.GetParentTransformNode()
+    if here is there:
+        return np.eye(4)
+    matrix = vtk.vtkMatrix4x4()
+    if not slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(here, there, matrix):
+        message = _("'{name}' lies under a transform that is not linear: harden the transform first.")
+        raise UserError(message.format(name=fromNode.GetName()))
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def writeVolume(volumeNode, path: Path, besideNode=None) -> None:
+    """Write the node to `path`, uncompressed (a worker on the same disk reads it at once). Raises UserError.
+
+    besideNode: see imageFromVolume.
+    """
     try:
-        sitk.WriteImage(imageFromVolume(volumeNode), str(path), useCompression=False)
+        sitk.WriteImage(imageFromVolume(volumeNode, besideNode), str(path), useCompression=False)
     except RuntimeError as error:
         message = _(
             "The volume could not be written to the temporary folder {folder}: free some disk space, or choose "
