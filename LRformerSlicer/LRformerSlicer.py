@@ -32,6 +32,7 @@ from LRformerSlicerLib.panel.comparison import Comparison
 from LRformerSlicerLib.panel.every_frame import EveryFrame
 from LRformerSlicerLib.panel.input_choice import InputChoice
 from LRformerSlicerLib.panel.messages import userMessage
+from LRformerSlicerLib.panel.node_choice import BoundSelectors
 from LRformerSlicerLib.panel.region import RegionPart
 from LRformerSlicerLib.panel.report import ReportTable
 from LRformerSlicerLib.panel.run_control import RunControl
@@ -148,6 +149,10 @@ class LRformerSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.run.everyFrame = self.everyFrame
         self.batch = BatchPart(self.ui, self.logic, self.run, self.updatePanel)
         self.advanced = Advanced(self.ui, self.showProblem)
+        self.selectors = BoundSelectors(
+            lambda: self._parameterNode,
+            {"region": self.ui.regionSelector, "referenceVolume": self.ui.referenceSelector},
+        )
         self.sections = TakingTurns(self.ui.reportSection, self.ui.batchSection, self.ui.advancedSection)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)

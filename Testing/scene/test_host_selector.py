@@ -193,3 +193,18 @@ def test_nodes_can_be_left_out_by_their_ids(selector, scene, add):
     assert selector.currentNode() is None
     selector.sortFilterProxyModel().hiddenNodeIDs = []
     assert selector.nodeCount() == 2
+
+
+def test_between_two_nodes_of_one_name_only_the_activation_is_told(selector, scene, add, told):
+    first, second = add("A", "A")
+    selector.setMRMLScene(scene)
+    selector.setCurrentNode(first)
+    del told[:]
+    activated = []
+    slot = lambda node: activated.append(node)  # noqa: E731
+    selector.connect("nodeActivated(vtkMRMLNode*)", slot)
+    selector.setCurrentNode(second)
+    assert told == [] and activated == [second] and selector.currentNode() is second
+    selector.setCurrentNode(second)
+    assert activated == [second]
+    selector.disconnect("nodeActivated(vtkMRMLNode*)", slot)

@@ -84,3 +84,26 @@ def test_outcomes_of_a_batch_do_not_pass_to_volumes_of_the_next_scene(panel, sce
     assert add_ct(name="Second").GetID() == first.GetID()
     panel.ui.batchSection.collapsed = False
     assert panel.ui.batchTable.item(0, 1).text() == ""
+
+
+def test_of_two_volumes_of_one_name_the_chosen_one_is_taken(panel, add_ct):
+    """Slicer's selector says nothing of a choice between them; whoever restores gets what the list shows."""
+    first, second = add_ct(name="Series"), add_ct(name="Series")
+    panel.ui.inputSelector.setCurrentNode(first)
+    assert panel._parameterNode.inputVolume is first
+    panel.ui.inputSelector.setCurrentNode(second)
+    assert panel._parameterNode.inputVolume is second
+    panel.ui.referenceSelector.setCurrentNode(first)
+    panel.ui.referenceSelector.setCurrentNode(second)
+    assert panel._parameterNode.referenceVolume is second
+
+
+def test_choosing_another_volume_leaves_the_first_ones_box_alone(panel, add_ct, scene):
+    boxes = [scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Box") for _ in range(2)]
+    volumes = [add_ct(name="Series") for _ in range(2)]
+    for volume, box in zip(volumes, boxes, strict=True):
+        panel.ui.inputSelector.setCurrentNode(volume)
+        panel.ui.regionSelector.setCurrentNode(box)
+    for volume, box in zip(volumes, boxes, strict=True):
+        panel.ui.inputSelector.setCurrentNode(volume)
+        assert panel._parameterNode.region is box and panel.ui.regionSelector.currentNode() is box

@@ -5,6 +5,7 @@ from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.panel.choices import Task
+from LRformerSlicerLib.panel.node_choice import followChoice
 from LRformerSlicerLib.scene.recognition import recognise
 from LRformerSlicerLib.scene.result_volumes import resultVolumes
 from LRformerSlicerLib.scene.sample_data import SAMPLE_NAMES, loadSampleVolume
@@ -23,6 +24,7 @@ class InputChoice:
         self._onProblem = onProblem
         self._recognised = None
         self._isShowing = False
+        self._shown = None
         self._looksLeft = 0
         self._loadTimer = qt.QTimer()
         self._loadTimer.setSingleShot(True)
@@ -35,11 +37,12 @@ class InputChoice:
             action.connect("triggered(bool)", self._slotFor(name))
             self.sampleActions[name] = action
         ui.sampleDataButton.setMenu(self._sampleMenu)
-        ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onInputChanged)
+        followChoice(ui.inputSelector, self.onInputChanged)
 
     def show(self, volume) -> None:
         """Let the selector show `volume`, without asking anybody to follow."""
         self._recognised = None
+        self._shown = volume
         self._isShowing = True
         try:
             self._ui.inputSelector.setCurrentNode(volume)
@@ -98,7 +101,7 @@ class InputChoice:
 
     def onInputChanged(self, node) -> None:
         """Another volume was chosen."""
-        if not self._isShowing:
+        if not self._isShowing and node is not self._shown:
             self._onChosen(node)
 
     def loadSample(self, name) -> None:
