@@ -17,7 +17,7 @@ from LRformerSlicerLib.network.checkpoint import card_path, load_checkpoint
 from LRformerSlicerLib.network.lrformer import LRformerArchitecture
 from LRformerSlicerLib.training.clean_slices import CleanSlice
 from LRformerSlicerLib.training.pack import pack_jobs, write_pack
-from LRformerSlicerLib.training.pair_cache import fill_pair_cache, folder_jobs
+from LRformerSlicerLib.training.pair_cache import fill_pair_cache, folder_jobs, on_grid
 from LRformerSlicerLib.training.patches import PatchSampler, load_pairs, to_tensors
 from LRformerSlicerLib.training.process_group import ProcessShare
 from LRformerSlicerLib.training.task_choice import training_task
@@ -207,6 +207,35 @@ def test_a_pack_of_something_else_is_refused(jobs_of, tmp_path):
         pack_jobs(training_task("mr-sr2"), pack, tmp_path, 1)
 
 
+def test_a_prior_is_taken_to_another_grid_of_the_same_extent():
+    ramp = np.broadcast_to(np.arange(0, 200, 10, dtype=np.uint8), (2, 12, 20))
+    coarser = on_grid(ramp, (6, 10))
+    assert coarser.dtype == np.uint8 and coarser.shape == (2, 6, 10)
+    assert np.abs(coarser[:, :, 1:-1].astype(int) - (5 + 20 * np.arange(1, 9))).max() <= 1, "means of two pixels"
+    assert on_grid(ramp, (12, 20)) is ramp
+
+
+def test_slices_can_be_chosen_and_left_without_a_prior(scans, jobs_of, tmp_path):
+    """One slice a patient, every other with a prior; a pair that lacks the prior that it is to have is made again."""
+    task = training_task("mr-sr2")
+    jobs = folder_jobs(task, scans, tmp_path, 2, slices_a_patient=1, prior_every=2)
+    assert [(job.clean.name, job.has_prior) for job in jobs] == [
+        ("mr_flair_one-k000", True),
+        ("mr_flair_one-k000", True),
+        ("mr_t1_seg3d-k000", False),
+    ]
+    files = fill_pair_cache(jobs, processes=1)
+    training, validation = load_pairs(files, task)
+    assert training[0].prior.any() and not validation[0].prior.any()
+    for pair in training + validation:
+        assert pair.prior.shape[1:] == pair.degraded.shape
+    assert np.array_equal(training[0].prior, training[1].prior), "that of the first realisation"
+    untouched = files[0].stat().st_mtime_ns
+    load_pairs(fill_pair_cache(folder_jobs(task, scans, tmp_path, 1), processes=1), task)
+    assert files[0].stat().st_mtime_ns == untouched
+    assert load_pairs(files, task)[1][0].prior.any(), "made again, for now it is to have one"
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_patches_keep_both_grids_aligned(jobs_of, name):
     """Also where patches are larger than the slices, which are then mirrored."""
@@ -351,6 +380,8 @@ def test_packing_and_training_from_the_pack_by_command(scans, jobs_of, tmp_path)
     assert card["degradation"]["factor"] == 2 and "dose_range" not in card["degradation"]
     assert card["data"] == [{"scan": "mr_flair_one", "pairs": 2, "collection": "unknown"}]
     assert card["validation_data"][0]["collection"] == "VolumeRenderingData, MIT"
+    assert (card["patients"], card["validation_patients"]) == ({"brain": 1}, {"brain": 1})
+    assert np.isfinite(card["validation"]["gain_db"])
     assert out.with_suffix(".csv").read_text(encoding="utf-8").startswith("step,seconds,l1_percent")
 
 

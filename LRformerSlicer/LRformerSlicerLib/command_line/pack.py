@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .train import TASK_NAMES, add_context
+from .train import TASK_NAMES, add_context, add_selection
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", type=Path, help="the .npz file to write; give it to train as --data")
     parser.add_argument("--task", required=True, metavar="|".join(TASK_NAMES), help="what it is to train for")
     add_context(parser)
+    add_selection(parser)
     parser.add_argument("--realisations", type=int, default=1, help="degradations drawn for each slice")
     parser.add_argument("--cache", type=Path, help="folder for simulated pairs and their priors (default: beside OUT)")
     parser.add_argument("--processes", type=int, default=2, help="processes that simulate")
@@ -35,7 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"A packed training is written as .npz: end OUT in .npz, not {out.name}.")
     check_written_files([arguments.data], [out])
     out.parent.mkdir(parents=True, exist_ok=True)
-    jobs = folder_jobs(task, arguments.data, arguments.cache or out.with_suffix(".pairs"), arguments.realisations)
+    cache = arguments.cache or out.with_suffix(".pairs")
+    chosen_slices = (arguments.slices_a_patient, arguments.prior_every)
+    jobs = folder_jobs(task, arguments.data, cache, arguments.realisations, *chosen_slices)
     if arguments.context:
         require_neighbours(jobs, arguments.data)
     fill_pair_cache(jobs, arguments.processes)

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=20000, help="optimiser steps of the whole schedule (20000)")
     parser.add_argument("--hours", type=float, help="stop after this long; the same command goes on where it stopped")
     parser.add_argument("--realisations", type=int, default=1, help="degradations drawn for each slice")
+    add_selection(parser)
     # What is not given is the task's own choice.
     parser.add_argument("--batch-size", type=int, help="patches a step")
     parser.add_argument("--patch-size", type=int, help="side of a training patch in input pixels")
@@ -41,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_context(parser: argparse.ArgumentParser) -> None:
     """The option for slices of context."""
     parser.add_argument("--context", type=int, choices=[0, 1], default=0, help="ct-denoise: neighbours each side (0)")
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """The options for which slices of a folder are taken, and which of them get a prior."""
+    parser.add_argument("--slices-a-patient", type=int, help="train on so many slices of a patient at most")
+    parser.add_argument("--prior-every", type=int, default=1, help="every so many slices get a prior (1: all)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,8 +87,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"{architecture.channels} channels do not divide into {architecture.heads} heads: choose others."
         )
-    jobs_of = pack_jobs if arguments.data.is_file() else folder_jobs
-    jobs = jobs_of(task, arguments.data, cache, arguments.realisations)
+    if arguments.data.is_file():
+        jobs = pack_jobs(task, arguments.data, cache, arguments.realisations)
+    else:
+        chosen_slices = (arguments.slices_a_patient, arguments.prior_every)
+        jobs = folder_jobs(task, arguments.data, cache, arguments.realisations, *chosen_slices)
     if architecture.context:
         require_neighbours(jobs, arguments.data)
     if share.is_first:

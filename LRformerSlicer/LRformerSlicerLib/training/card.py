@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from ..hashing import file_sha256
 from .pair_cache import PRIOR_SAMPLES
 from .patches import Pair
+from .sampling import subject_of
 from .trainer import Trainer
 
 # As the sources state them; * from the collection's name.
@@ -32,6 +34,19 @@ COLLECTIONS = {
     "mr_flair_fernando": "torchio-data, MIT",
 }
 
+# Collections of many scans, by what stands in the names of these.
+LARGE_COLLECTIONS = {
+    "openms": "Ljubljana MS longitudinal (open_ms_data), CC BY",
+    "ulf3t": "HKU 0.055T/3T pairs, CC0",
+    "chaos": "CHAOS T2-SPIR, CC BY-SA 4.0*",
+    "msd": "Medical Segmentation Decathlon, CC BY-SA 4.0*",
+    "openmedview": "OpenMedView, MIT",
+    "adi": "FNNDSC adi_brain, Apache-2.0",
+    "uih": "dcm_qa_uih, BSD-2",
+    "prostatex": "PROSTATEx, CC BY 3.0*",
+    "vesal": "vertebraeSegementation, MIT",
+}
+
 
 def training_card(trainer: Trainer, training: list[Pair], validation: list[Pair], initial: Path | None) -> dict:
     """Card of a finished training; scores are added by ``lrformer evaluate --write-card``."""
@@ -41,7 +56,9 @@ def training_card(trainer: Trainer, training: list[Pair], validation: list[Pair]
         "task": task.name,
         "intended_use": task.intended_use,
         "data": _collections(training),
+        "patients": _patients_by_part(training),
         "validation_data": _collections(validation),
+        "validation_patients": _patients_by_part(validation),
         "validation_pairs": len(validation),
         "degradation": task.degradation_card(),
         "prior": {"backbone": "lite-medsam", "samples": PRIOR_SAMPLES, "prompt": "body box"},
@@ -65,15 +82,26 @@ def training_card(trainer: Trainer, training: list[Pair], validation: list[Pair]
 
 
 def _collections(pairs: list[Pair]) -> list[dict]:
-    """Scans by name with the number of their pairs, their collection and its licence."""
-    scans: dict[str, int] = {}
+    """Scans by name, or by collection where that has many, with the number of their pairs, collection and licence."""
+    found: dict[str, list[str]] = {}
     for pair in pairs:
-        scan = next((name for name in COLLECTIONS if pair.name.startswith(name)), pair.name.rsplit("-", 2)[0])
-        scans[scan] = scans.get(scan, 0) + 1
+        scan = next((name for name in COLLECTIONS if pair.name.startswith(name)), None)
+        large = (mark for mark in LARGE_COLLECTIONS if f"_{mark}" in pair.name)
+        found.setdefault(scan or next(large, pair.name.rsplit("-", 2)[0]), []).append(pair.name)
     return [
-        {"scan": scan, "pairs": count, "collection": COLLECTIONS.get(scan, "unknown")}
-        for scan, count in sorted(scans.items())
+        {
+            "scan": scan,
+            "pairs": len(names),
+            "collection": COLLECTIONS.get(scan) or LARGE_COLLECTIONS.get(scan, "unknown"),
+        }
+        for scan, names in sorted(found.items())
     ]
+
+
+def _patients_by_part(pairs: list[Pair]) -> dict[str, int]:
+    """Number of patients by part of the body."""
+    subjects = {(one.part, one.patient) for one in (subject_of(pair.name) for pair in pairs)}
+    return dict(sorted(Counter(part for part, _ in subjects).items()))
 
 
 def _commit() -> str | None:

@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..prior.foreground import body_mask
 from ..restoration.slicing import SlicePlane, acquisition_axis
 from ..restoration.volume_io import read_volume
+from .sampling import STACK
 
 # Thin neighbours averaged into one cleaner, still realistic slice.
 AVERAGED_SLICES = {
@@ -37,6 +38,7 @@ MR_SLICE_COUNTS = {
     "mr_t1gd_cptac": (36, 0),
     "mr_t1_fnndsc": (32, 16),
     "mr_t1_seg3d": (10, 4),
+    "mr_t2sag_lspine_vesal_stack20": (20, 0),
 }
 USUAL_MR_SLICE_COUNTS = (18, 0)
 SMALLEST_BODY_SHARE = 0.12  # of an MR slice; less shows little but air
@@ -44,7 +46,20 @@ SMALLEST_BRIGHTNESS = 0.4  # of the scan's brightest slice; less is a slice besi
 COMPANION_COUNT = 8
 
 # Whole patients kept for validation.
-VALIDATION_PATIENTS = ("nysbu_A062055", "nysbu_A072894", "mr_t1_seg3d")
+VALIDATION_PATIENTS = (
+    "nysbu_A062055",
+    "nysbu_A072894",
+    "mr_t1_seg3d",
+    "brain_openms09",
+    "brain_ulf3t_p3",
+    "abdomen_chaos05",
+    "abdomen_chaos21",
+    "abdomen_chaos36",
+    "lspine_vesal_stack20-i004",
+    "lspine_vesal_stack20-i011",
+    "lspine_vesal_stack20-i017",
+    "prostate_msd_a",
+)
 
 MR_STORED_RANGE = 30000  # of the int16 numbers of an MR scan
 
@@ -159,7 +174,8 @@ def _slices_along(scan: str, image: sitk.Image, axis: int, count: int) -> Iterat
     companions = [found[place][1] for place in spread]
     for index, stored in found:
         name = f"{scan}-{'ijk'[axis]}{index:03d}"
-        yield CleanSlice(name, stored, step, pixel_size_mm, _is_validation(scan), companions)
+        own = [stored] if STACK.search(scan) else companions
+        yield CleanSlice(name, stored, step, pixel_size_mm, _is_validation(name), own)
 
 
 def _plane_across(image: sitk.Image, axis: int) -> SlicePlane:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..degradation.mr.kspace import bright_tissue, centre_of, to_image, to_kspace
-from ..degradation.mr.resolution import NOISE_SHARE, truncate_kspace
+from ..degradation.mr.resolution import NOISE_SHARE, enlarge_by_zero_filling, truncate_kspace
 from ..restoration.intensity import Intensity
 from ..restoration.tasks import TASKS
 from .clean_slices import CleanSlice, mr_slices
@@ -40,6 +40,7 @@ class ResolutionTask(TrainingTask):
     # Truncation treats both axes alike.  Input and target lie on different grids: there is no difference to stretch.
     augmentation = Augmentation(quarter_turns=True, residual_range=(1.0, 1.0))
     patch_size, batch_size = 64, 4
+    shares_prior = True
     limits = (
         "Trained on simulated truncation of magnitude images; partial Fourier and the scanner's own filters differ.",
         "Detail that the coarse scan did not measure is a guess from six other patients, brains above all.",
@@ -86,6 +87,10 @@ class ResolutionTask(TrainingTask):
         pixels = target(clean.pixels)
         recipe = {"noise_share": noise_share, "sharpness": sharpness, "other_contrast": contrast is not None}
         return DegradedSlice(pixels, degrade(pixels, seed), intensity, recipe)
+
+    def unrestored(self, degraded: np.ndarray) -> np.ndarray:
+        """Zero-filled to the fine grid."""
+        return enlarge_by_zero_filling(degraded, self.scale)
 
     def degradation_card(self) -> dict:
         """Truncation and noise."""

@@ -11,17 +11,20 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from ..errors import UserError
 from ..prior.foreground import body_box, body_mask
 from ..restoration.intensity import Intensity
 from .clean_slices import CleanSlice
+from .sampling import spread_over_patients
 from .training_task import TrainingTask
 
-PAIR_VERSION = 4
+PAIR_VERSION = 5
 """Raised whenever pairs change: those of another version are made again, and packed ones refused."""
 PRIOR_SAMPLES = 4
 PRIOR_STEPS = 255
+VALIDATION_SLICES_A_PATIENT = 4
 
 _backbone = None  # one a process
 
@@ -36,6 +39,7 @@ class PairJob:
         realisation: 0, 1, ...
         file: to write.
         intensity, prior: where they are known already, as in a packed training; the prior is (2, H, W) uint8.
+        has_prior: False for a pair without one, as in a restoration without a prior.
         prior_file: of the pair whose prior serves for this one, too; None where it has its own.
     """
 
@@ -46,6 +50,7 @@ class PairJob:
     intensity: Intensity | None = None
     prior: np.ndarray | None = None
     prior_file: Path | None = None
+    has_prior: bool = True
 
     def known_prior(self) -> np.ndarray | None:
         """(2, H, W) uint8, where it needs not be made."""
@@ -87,9 +92,10 @@ def make_pair(job: PairJob) -> None:
     task, clean = job.task, job.clean
     made = task.degrade(clean, job.realisation, job.intensity)
     body = body_mask(made.degraded, task.task.modality)
-    prior = job.known_prior()
+    prior = job.known_prior() if job.has_prior else np.zeros((2, *body.shape), dtype=np.uint8)
     if prior is None:
         prior = prior_of_slice(made.degraded, body, made.intensity)
+    prior = on_grid(prior, body.shape)
     neighbours = {}
     if made.neighbours is not None:
         neighbours = {
@@ -106,19 +112,47 @@ def make_pair(job: PairJob) -> None:
         intensity=np.array([made.intensity.zero, made.intensity.unit]),
         recipe=json.dumps(made.recipe),
         validation=clean.validation,
+        has_prior=job.has_prior,
         version=PAIR_VERSION,
         **neighbours,
     )
     partial.replace(job.file)
 
 
-def folder_jobs(task: TrainingTask, folder: Path, cache: Path, realisations: int) -> list[PairJob]:
+def on_grid(prior: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A (2, H, W) uint8 prior of the same slice on another grid over the same extent, by linear interpolation."""
+    if prior.shape[1:] == shape:
+        return prior
+    factors = [1.0, *(size / own for size, own in zip(shape, prior.shape[1:], strict=True))]
+    return ndimage.zoom(prior, factors, order=1, mode="nearest", grid_mode=True)
+
+
+def folder_jobs(
+    task: TrainingTask,
+    folder: Path,
+    cache: Path,
+    realisations: int,
+    slices_a_patient: int | None = None,
+    prior_every: int = 1,
+) -> list[PairJob]:
     """The pairs of a folder of scans: ``realisations`` of each training slice, one of each validation slice.
+
+    Args:
+        task: what degrades them.
+        folder: of the scans.
+        cache: folder of the pairs' files.
+        realisations: degradations drawn for each training slice.
+        slices_a_patient: at most so many training slices of a patient, spread evenly; None for all.  Validation
+            slices are four a patient at most.
+        prior_every: every so many slices get a prior, the others none.
 
     Raises:
         UserError: the folder holds no scan for the task.
     """
     cache = Path(cache)
+    slices = list(task.clean_slices(folder))
+    kept = spread_over_patients([one for one in slices if not one.validation], _name_of, slices_a_patient)
+    kept += spread_over_patients([one for one in slices if one.validation], _name_of, VALIDATION_SLICES_A_PATIENT)
     return [
         PairJob(
             task,
@@ -126,10 +160,15 @@ def folder_jobs(task: TrainingTask, folder: Path, cache: Path, realisations: int
             realisation,
             cache / pair_file_name(clean.name, realisation),
             prior_file=cache / pair_file_name(clean.name, 0) if realisation and task.shares_prior else None,
+            has_prior=place % prior_every == 0,
         )
-        for clean in task.clean_slices(folder)
+        for place, clean in enumerate(sorted(kept, key=_name_of))
         for realisation in range(1 if clean.validation else realisations)
     ]
+
+
+def _name_of(clean: CleanSlice) -> str:
+    return clean.name
 
 
 def require_neighbours(jobs: list[PairJob], data: Path) -> None:
@@ -139,11 +178,12 @@ def require_neighbours(jobs: list[PairJob], data: Path) -> None:
 
 
 def _is_made(job: PairJob) -> bool:
-    """Whether its file holds a pair of this version, with neighbours if it is to have them."""
+    """Whether its file holds a pair of this version, with neighbours and a prior if it is to have them."""
     try:
         with np.load(job.file) as pair:
             is_current = "version" in pair and int(pair["version"]) == PAIR_VERSION
-            return is_current and ("degraded_neighbours" in pair or not job.clean.neighbours)
+            has_all = "degraded_neighbours" in pair or not job.clean.neighbours
+            return is_current and has_all and bool(pair["has_prior"] or not job.has_prior)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False
 

@@ -12,6 +12,7 @@ from .inserted_lesions import lesion_map
 from .neighbours import in_order, lesions_in_neighbours, nearer, sharing_noise, with_missing
 from .noise_texture import of_a_foreign_spectrum, of_another_grain
 from .pair_cache import PRIOR_STEPS
+from .sampling import sampling_shares
 from .training_task import Augmentation, TrainingTask
 
 NEIGHBOUR_ARRAYS = ("clean_neighbours", "degraded_neighbours")
@@ -100,6 +101,7 @@ class PatchSampler:
             pairs = [replace(pair, clean_neighbours=None, degraded_neighbours=None) for pair in pairs]
         self._task, self._pairs, self._patch_size, self._batch_size = task, pairs, patch_size, batch_size
         self._prior_dropout, self._seed, self._context = prior_dropout, seed, context
+        self._cumulative = np.cumsum(sampling_shares([pair.name for pair in pairs]))[:-1]
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Degraded (B, 1 + 2 * context, P, P), clean (B, 1, scale * P, scale * P) and prior (B, 2, P, P) of a step."""
@@ -109,7 +111,7 @@ class PatchSampler:
 
     def _patch(self, random: np.random.Generator) -> tuple[torch.Tensor, ...]:
         augmentation = self._task.augmentation
-        cut = self._cut(self._pairs[random.integers(len(self._pairs))], random)
+        cut = self._cut(self._pairs[int(np.searchsorted(self._cumulative, random.random(), side="right"))], random)
         if augmentation.stretches:
             cut = _stretched(cut, augmentation, random)
         if augmentation.fresh_noise_share and random.random() < augmentation.fresh_noise_share:

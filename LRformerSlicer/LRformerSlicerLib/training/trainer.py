@@ -17,11 +17,11 @@ from torch.nn import functional
 
 from ..errors import UserError
 from ..network.lrformer import LRformer, LRformerArchitecture
-from ..restoration.metrics import MetricSum
 from .curve import write_curve
 from .patches import Pair, PatchSampler, to_tensors
 from .process_group import ProcessShare
 from .training_task import TrainingTask
+from .validation import PatientScores
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,9 @@ class Trainer:
         self.step, self.seconds, self.history = 0, 0.0, []
         self.seconds_waited, self._own_seconds = 0.0, 0.0
         self.uses_bfloat16 = device.type == "cuda" or (device.type == "cpu" and _has_bfloat16_matrix_unit())
-        self._optimiser = torch.optim.Adam(self.network.parameters(), lr=options.learning_rate, betas=(0.9, 0.99))
+        self._optimiser = torch.optim.Adam(
+            self.network.parameters(), lr=options.learning_rate, betas=(0.9, 0.99), fused=True
+        )
         self._sampler = PatchSampler(
             task,
             training,
@@ -217,8 +219,7 @@ class Trainer:
         # The running mean must not remember the untrained network for its whole horizon.
         decay = min(self.options.ema_decay, self.step / (self.step + 10))
         with torch.no_grad():
-            for mean, current in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(current, 1 - decay)
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - decay)
         return float(error.detach())
 
     def _batch(self) -> tuple[torch.Tensor, ...]:
@@ -241,12 +242,12 @@ class Trainer:
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """PSNR in dB and SSIM of the averaged network on the validation slices: body region, the task's window."""
-        scores = MetricSum(self.task.stored.window)
+        """Scores of the averaged network, see :class:`.validation.PatientScores`: body region, the task's window."""
+        scores = PatientScores(self.task.stored.window)
         for pair in self._validation:
             degraded, clean, prior = to_tensors(pair, self.task, self.network.context)
             restored = self.average(degraded[None].to(self.device), prior[None].to(self.device))
             body = pair.body.repeat(self.task.scale, axis=0).repeat(self.task.scale, axis=1)
-            scores.add(restored[0, 0].float().cpu().numpy(), clean[0].numpy(), body)
-        result = scores.result()
-        return {"psnr_db": round(result["psnr_db"], 3), "ssim": round(result["ssim"], 4)} if self._validation else {}
+            unrestored = self.task.unrestored(degraded[self.network.context].numpy())
+            scores.add(pair.name, restored[0, 0].float().cpu().numpy(), unrestored, clean[0].numpy(), body)
+        return scores.result()

@@ -92,7 +92,7 @@ class TrainingTask(ABC):
         architecture: of the network, where the caller does not choose another.
         patch_size, batch_size: input pixels and patches a step, likewise.
         shares_prior: whether the prior of a slice's first realisation serves for the others, whose degradation changes
-            it little; it takes longer to make than all the rest of a pair.
+            it little; it takes longer to make than all the rest of a pair.  On another grid it is interpolated.
         intended_use, limits: for the model card.
     """
 
@@ -133,6 +133,10 @@ class TrainingTask(ABC):
 
     def mended(self, degraded: np.ndarray) -> np.ndarray:
         """A degraded slice as the engine hands it to the network, (H, W) in the scan's units."""
+        return degraded
+
+    def unrestored(self, degraded: np.ndarray) -> np.ndarray:
+        """What a reader has without the network: degraded (H, W), any unit, on the clean slice's grid, float32."""
         return degraded
 
     @abstractmethod
