@@ -77,6 +77,29 @@ def test_a_pyramid_halves_its_grid_and_widens_level_by_level():
 
 
 @torch.inference_mode()
+def test_a_wide_window_at_the_foot_sees_from_one_end_of_the_slice_to_the_other():
+    """A speck in one corner changes the opposite one, 230 pixels away; with the usual windows it does not."""
+    image, prior = torch.zeros(1, 1, 256, 256), torch.zeros(1, 2, 256, 256)
+    speck = image.clone()
+    speck[..., 4:8, 4:8] = 1.0
+    reached = {}
+    for foot_window in (0, 32):
+        network = trained_looking(levels=3, blocks=1, foot_window=foot_window).double()
+        difference = network(speck.double(), prior.double()) - network(image.double(), prior.double())
+        reached[foot_window] = float(difference[..., 240:, 240:].abs().max())
+        assert network.tile_multiple == (foot_window or 8) * 8
+    assert reached[0] == 0.0 < 1e-9 < reached[32]
+
+
+def test_a_wide_window_at_the_foot_takes_the_same_weights_and_leaves_other_levels_alone():
+    usual, wide = (LRformerArchitecture(**SMALL, levels=3, foot_window=foot) for foot in (0, 20))
+    wide.build().load_state_dict(usual.build().state_dict())
+    assert [wide.window_at(level) for level in range(3)] == [8, 8, 20]
+    assert wide.build().tile_multiple == 160, "whole windows at every level: of 16, 32 and 160 pixels"
+    assert LRformerArchitecture(**SMALL, foot_window=20).window_at(0) == 8, "one level has no foot"
+
+
+@torch.inference_mode()
 def test_neighbouring_slices_are_used_where_there_is_context():
     network = trained_looking(context=1)
     stack, prior = torch.rand(1, 3, 32, 32), torch.zeros(1, 2, 32, 32)

@@ -8,7 +8,7 @@ from pathlib import Path
 from .common import check_weights_name
 
 TASK_NAMES = ("ct-denoise", "mr-sr2", "mr-sr4", "mr-artifact")
-ARCHITECTURE_CHOICES = ("levels", "channels", "groups", "blocks", "fold", "attention")
+ARCHITECTURE_CHOICES = ("levels", "channels", "groups", "blocks", "foot_window", "fold", "attention")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channels", type=int, help="width of the network")
     parser.add_argument("--groups", type=int, help="groups of blocks, where there is one level")
     parser.add_argument("--blocks", type=int, help="blocks a group")
+    parser.add_argument("--foot-window", type=int, help="side of the coarsest level's attention window in its tokens")
     parser.add_argument("--fold", type=int, help="side of a token in input pixels")
     parser.add_argument("--attention", choices=["gfca", "naive"], help="gfca, or its naive twin for comparison")
     parser.add_argument("--seed", type=int, default=0, help="of initialisation, patches and augmentation (0)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -32,6 +33,8 @@ class LRformerArchitecture:
             the same budget of parameters).
         heads: attention heads.
         window: side of the attention window in tokens, a multiple of 4.
+        foot_window: the same at the foot of a pyramid; 0 for ``window``.  One as wide as the slice lets attention see
+            the spectrum of the whole slice.
         fold: side in input pixels of one token (pixel-unshuffle factor of the stem).
         expansion: hidden width of the feed-forward part over ``channels``.
         attention: "gfca" or, for benchmark and ablation, "naive".
@@ -48,6 +51,7 @@ class LRformerArchitecture:
     blocks: int = 3
     heads: int = 6
     window: int = 32
+    foot_window: int = 0
     fold: int = 2
     expansion: int = 2
     attention: str = "gfca"
@@ -57,6 +61,11 @@ class LRformerArchitecture:
     def as_dict(self) -> dict:
         """Plain values, for a checkpoint's metadata."""
         return asdict(self)
+
+    def window_at(self, level: int) -> int:
+        """Side of the attention window at a level, 0 the finest, in its tokens."""
+        is_foot = 0 < level == self.levels - 1
+        return self.foot_window if is_foot and self.foot_window else self.window
 
     def build(self) -> LRformer:
         """A new network with random weights."""
@@ -200,7 +209,9 @@ class LRformer(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.scale, self.context = architecture.scale, architecture.context
-        self.tile_multiple = architecture.window * architecture.fold * 2 ** (architecture.levels - 1)
+        self.tile_multiple = architecture.fold * math.lcm(
+            *(architecture.window_at(level) * 2**level for level in range(architecture.levels))
+        )
         self.tile_overlap = self._overlap_multiples * self.tile_multiple
         channels, fold = architecture.channels, architecture.fold
         self.image_embedding = nn.Conv2d(2 * (1 + 2 * self.context) * fold**2, channels, 3, padding=1)

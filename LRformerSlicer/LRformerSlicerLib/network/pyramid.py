@@ -28,7 +28,7 @@ class PyramidLRformer(LRformer):
         self.prior_norms = nn.ModuleList(nn.LayerNorm(own.prior_channels) for _ in widths)
         self.stages = nn.ModuleList(
             nn.ModuleList(
-                Block(replace(own, channels=widths[level]), place % 2 == 1)
+                Block(replace(own, channels=widths[level], window=own.window_at(level)), place % 2 == 1)
                 for place in range(own.blocks * (2 if level == own.levels - 1 else 1))
             )
             for level in self._way

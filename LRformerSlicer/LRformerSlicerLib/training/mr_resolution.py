@@ -43,7 +43,7 @@ class ResolutionTask(TrainingTask):
     shares_prior = True
     limits = (
         "Trained on simulated truncation of magnitude images; partial Fourier and the scanner's own filters differ.",
-        "Detail that the coarse scan did not measure is a guess from the patients trained on: brains and abdomens above all.",
+        "Detail that the coarse scan did not measure is a guess from other patients, brains and abdomens above all.",
         "One slice at a time: consistency between slices is not enforced.",
     )
 
