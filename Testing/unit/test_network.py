@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from LRformerSlicerLib.errors import UserError
+from LRformerSlicerLib.network.architecture_limits import checked_architecture
 from LRformerSlicerLib.network.attention import CPU_CHUNK_TOKENS, GuidedFrequencyCrossAttention
 from LRformerSlicerLib.network.checkpoint import card_path, load_checkpoint, save_checkpoint
 from LRformerSlicerLib.network.lrformer import Block, LRformer, LRformerArchitecture
@@ -97,6 +98,10 @@ def test_a_wide_window_at_the_foot_takes_the_same_weights_and_leaves_other_level
     assert [wide.window_at(level) for level in range(3)] == [8, 8, 20]
     assert wide.build().tile_multiple == 160, "whole windows at every level: of 16, 32 and 160 pixels"
     assert LRformerArchitecture(**SMALL, foot_window=20).window_at(0) == 8, "one level has no foot"
+    tensors = wide.build().state_dict()
+    assert checked_architecture(json.dumps(wide.as_dict()), tensors) == wide
+    with pytest.raises(ValueError, match="foot_window is out of range"):
+        checked_architecture(json.dumps({**wide.as_dict(), "foot_window": 10**6}), tensors)
 
 
 @torch.inference_mode()

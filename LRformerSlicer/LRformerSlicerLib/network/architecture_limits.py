@@ -14,7 +14,7 @@ _LONGEST_TEXT = 10_000
 _LIMITS = {
     **{"scale": (1, 8), "context": (0, 8), "levels": (1, 6), "channels": (1, 1024), "prior_channels": (1, 1024)},
     **{"groups": (1, 64), "blocks": (1, 64), "heads": (1, 64), "window": (4, 256), "fold": (1, 16)},
-    **{"expansion": (1, 16)},
+    **{"expansion": (1, 16), "foot_window": (0, 256)},
 }
 """The lowest and the highest value of each number; the shipped networks lie far inside."""
 
