@@ -12,12 +12,11 @@ import numpy as np
 
 Item = TypeVar("Item")
 
-# Scans that show less than their pixels promise: resampled to 1 mm at the source, and of 8 bit.
-LOW_WEIGHTS = {"_msd_": 0.25, "_vesal_": 0.1}
+# Scans that show less than their pixels promise, by what stands in their names: over-smooth or lossy at the source,
+# resampled there, or of 8 bit.
+LOW_WEIGHTS = {"ct_chest_acrin013": 0.25, "ct_body_weasis": 0.25, "_msd_": 0.25, "_vesal_": 0.1}
 STACK = re.compile(r"_stack\d+$")  # one slice each of as many patients
 VISIT = re.compile(r"_t\d$")
-WHOLE_PATIENT_SLICES = 4  # a patient seen in fewer slices counts for so much less
-COLLECTIONS_OF_SEVERAL = ("msd", "nysbu", "siim", "ulf3t", "uih")  # their patients have a name of their own
 
 
 @dataclass(frozen=True)
@@ -38,17 +37,15 @@ class Subject:
 def subject_of(slice_name: str) -> Subject:
     """Who is seen in a slice of a folder of training scans, from its name or its pair's.
 
-    Scans are called MODALITY_PART_PATIENT (CT), MODALITY_SEQUENCE_PART_PATIENT (MR) or, for brains, also
-    MODALITY_SEQUENCE_PATIENT (MR); "-" and the slice's index follow.
+    Scans are called MODALITY_PART_COLLECTION[_PATIENT...] (CT), MODALITY_SEQUENCE_PART_COLLECTION[_PATIENT...] (MR)
+    or, for brains, also MODALITY_SEQUENCE_COLLECTION (MR); "-" and the slice's index follow.
     """
     scan, _, index = slice_name.partition("-")
     modality, *words = VISIT.sub("", scan).split("_")
     if modality == "mr":
         words = words[1:] if len(words) > 2 else ["brain", *words[1:]]
-    part, collection, *own = words if len(words) > 1 else [words[0], words[0]]
-    patient = f"{modality}_{collection}"
-    if own and collection in COLLECTIONS_OF_SEVERAL:
-        patient += f"_{own[0]}"
+    part, *words = words or ["unknown"]
+    patient = "_".join([modality, *words[:2]])
     if STACK.search(scan):
         patient += "-" + index.split("-")[0]
     weight = next((weight for mark, weight in LOW_WEIGHTS.items() if mark in scan), 1.0)
@@ -64,14 +61,10 @@ def sampling_shares(slice_names: Sequence[str]) -> np.ndarray:
     """
     subjects = [subject_of(name) for name in slice_names]
     keys = [(one.part, one.patient) for one in subjects]
-    slices_of = defaultdict(set)
-    for key, name in zip(keys, slice_names, strict=True):
-        slices_of[key].add("-".join(name.split("-")[:2]))  # without the realisation
     # A patient with several scans is as good as the best of them.
     weight_of, part_weights, counts = defaultdict(float), defaultdict(float), Counter(keys)
     for key, subject in zip(keys, subjects, strict=True):
-        share = min(1.0, len(slices_of[key]) / WHOLE_PATIENT_SLICES)
-        weight_of[key] = max(weight_of[key], subject.weight * share)
+        weight_of[key] = max(weight_of[key], subject.weight)
     for (part, _), weight in weight_of.items():
         part_weights[part] += weight
     total = sum(np.sqrt(weight) for weight in part_weights.values())
