@@ -197,6 +197,11 @@ def write_parts(folder: Path, parts: list[dict[str, object]], interleaved: bool 
             ["6-Test-temporal-position-1", "6-Test-temporal-position-2"],
         ),
         ([{"DiffusionBValue": 0.0}, {"DiffusionBValue": 1000.0}], ["6-Test-b-0", "6-Test-b-1000"]),
+        ([{"ConvolutionKernel": "B30f"}, {"ConvolutionKernel": "B70f"}], ["6-Test-kernel-B30f", "6-Test-kernel-B70f"]),
+        (
+            [{"SequenceName": "*ep_b0"}, {"SequenceName": "*ep_b1000"}],
+            ["6-Test-sequence-ep_b0", "6-Test-sequence-ep_b1000"],
+        ),
         ([{"AcquisitionNumber": 1}, {"AcquisitionNumber": 2}], ["6-Test-acquisition-1", "6-Test-acquisition-2"]),
         ([{"TriggerTime": 0.0}, {"TriggerTime": 40.0}], ["6-Test-trigger-time-0.0", "6-Test-trigger-time-40.0"]),
         (
@@ -324,3 +329,62 @@ def test_a_dicomdir_stands_for_its_folder_and_an_img_may_be_dicom(tmp_path):
 def test_nothing_but_archives(tmp_path):
     (tmp_path / "scans.zip").write_bytes(b"PK\3\4")
     assert "zip archives: unpack them first" in refusal(tmp_path)
+
+
+def test_reconstructions_of_another_thickness_are_told_apart(tmp_path):
+    thin, thick = phantom.ct_slices(9, 1), phantom.ct_slices(5, 2)
+    for index in range(9):
+        one = phantom.ct_image(thin[index], (-9.0, -7.0, 1.25 * index), index + 1, SliceThickness=1.25)
+        phantom.store(tmp_path / f"a{index}.dcm", one)
+    for index in range(5):
+        one = phantom.ct_image(thick[index], (-9.0, -7.0, 2.5 * index), index + 20, SliceThickness=5)
+        phantom.store(tmp_path / f"b{index}.dcm", one)
+    for name, volume in (("1.25", thin), ("5", thick)):
+        (label,) = (one.label for one in find_series(tmp_path) if f"thickness-{name}" in one.label)
+        assert np.array_equal(Read(tmp_path, label).values, volume)
+
+
+def test_two_regions_of_the_body_are_two_volumes_and_no_gap(tmp_path):
+    for acquisition, start in ((1, 0.0), (2, 400.0)):
+        for index in range(4):
+            one = phantom.ct_image(phantom.ct_slices()[index], (0, 0, start + 2.5 * index), 10 * acquisition + index,
+                                   AcquisitionNumber=acquisition)  # fmt: skip
+            phantom.store(tmp_path / f"{acquisition}-{index}.dcm", one)
+    assert [one.label for one in find_series(tmp_path)] == ["6-Test-acquisition-1", "6-Test-acquisition-2"]
+    assert Read(tmp_path, "6-Test-acquisition-2").image.GetOrigin() == (0.0, 0.0, 400.0)
+
+
+def test_images_of_which_no_two_go_together_are_refused(tmp_path):
+    for index, height in enumerate(HEIGHTS):
+        one = phantom.ct_image(phantom.ct_slices()[index], (0, 0, height), index, FrameOfReferenceUID=f"1.2.{index}")
+        phantom.store(tmp_path / f"{index}.dcm", one)
+    assert "no two make a volume (they differ in frame of reference)" in refusal(tmp_path)
+
+
+def test_a_part_that_cannot_be_sorted_takes_no_other_with_it(tmp_path):
+    volume = phantom.write_ct(tmp_path, HEIGHTS)
+    for index in range(2):
+        changes = {"ImageOrientationPatient": [1, 0, 0, 0, 0, -1], "SOPInstanceUID": f"{phantom.ROOT}.8.{index}"}
+        scout = phantom.ct_image(volume[index], (-9.0, 0.0, 0.0), 0, InstanceNumber=None, **changes)
+        phantom.store(tmp_path / f"scout{index}.dcm", scout)
+    assert np.array_equal(Read(tmp_path).values, volume)
+    assert "holds 2 images at 1 places" in refusal(tmp_path, "6-Test-coronal")
+
+
+@pytest.mark.parametrize("content", [b"", b"not DICOM at all"])
+def test_a_file_that_is_only_named_dicom_is_told(tmp_path, content):
+    phantom.write_ct(tmp_path, HEIGHTS)
+    (tmp_path / "999.dcm").write_bytes(content)
+    assert 'Left out: "999.dcm" is no DICOM file, although it is named like one.' in Read(tmp_path).told
+
+
+def test_b_values_and_directions_of_siemens(tmp_path):
+    volumes = [phantom.mr_slices(4, seed) for seed in (1, 2)]
+    for index in range(4):
+        for place, b_value in enumerate(("0", "1000")):
+            number = 2 * index + place
+            one = phantom.mr_image(volumes[place][index], (-9.0, -7.0, 4.0 * index), number)
+            block = one.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+            block.add_new(0x0C, "IS", b_value)
+            phantom.store(tmp_path / f"{number}.dcm", one, pydicom.uid.ImplicitVRLittleEndian)
+    assert np.array_equal(Read(tmp_path, "6-Test-b-1000").values, volumes[1])

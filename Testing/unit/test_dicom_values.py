@@ -237,3 +237,21 @@ def test_non_square_pixels_keep_the_stored_plane(tmp_path):
     scan, _ = read_scan(tmp_path)
     assert scan.image.GetSpacing() == (0.75, 1.5, 1.5) and scan.plane.across_axis == 2
     assert sitk.GetArrayViewFromImage(scan.image).shape == scan.slices.shape
+
+
+def test_overlays_in_the_unused_bits_are_no_values(tmp_path):
+    volume = phantom.mr_slices()
+    for index, height in enumerate(HEIGHTS):
+        stored = volume[index].astype(np.uint16)
+        one = phantom.mr_image(stored | np.uint16(0x8000), (0, 0, height), index + 1, BitsStored=12, HighBit=11)
+        phantom.store(tmp_path / f"{index}.dcm", one)
+    assert np.array_equal(Read(tmp_path).values, volume)
+
+
+def test_mr_that_is_rescaled_in_some_slices_only_is_refused(tmp_path):
+    for index, height in enumerate(HEIGHTS):
+        changes = {"slope": 2, "intercept": 0} if index else {}
+        phantom.store(
+            tmp_path / f"{index}.dcm", phantom.mr_image(phantom.mr_slices()[index], (0, 0, height), index, **changes)
+        )
+    assert '"0.dcm" has no RescaleSlope' in refusal(tmp_path)

@@ -25,12 +25,16 @@ class Fields:
         return any(sequence in group for group in self._groups)
 
     def value(self, keyword: str, sequence: str | None = None):
-        """The value as pydicom gives it, or None. Raises WrongValue where it cannot be read."""
+        """The value as pydicom gives it, or None; `sequence` may name one within another ("A/B").
+
+        Raises WrongValue where it cannot be read.
+        """
         try:
             for group in self._groups if sequence else ():
-                for item in (group.get(sequence) or [])[:1]:
-                    if (value := item.get(keyword)) is not None:
-                        return value
+                for name in sequence.split("/"):
+                    group = (group.get(name) or [{}])[0]
+                if (value := group.get(keyword)) is not None:
+                    return value
             return self._dataset.get(keyword)
         except Exception as error:  # pydicom converts values when they are asked for, with errors of every kind
             raise WrongValue(f"its {keyword} cannot be read") from error

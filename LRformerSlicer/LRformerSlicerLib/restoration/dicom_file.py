@@ -36,13 +36,18 @@ class DicomError(UserError):
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a regular file begins as DICOM does: with a preamble, or with its first element."""
+    """Whether a regular file begins as DICOM does: with a preamble, or with its first element.
+
+    Raises DicomError where it may not be read.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
         with path.open("rb") as stream:
             head = stream.read(_PREAMBLE_BYTES + 4)
-    except OSError:
+    except PermissionError as error:
+        raise DicomError(path, "cannot be read: check its permissions") from error
+    except OSError:  # a link to nothing
         return False
     return has_preamble(head) or (
         head[:2] in _FIRST_GROUPS and head[3:4] == b"\0" and not path.name.lower().endswith(_NEVER_WITHOUT_PREAMBLE)

@@ -18,22 +18,22 @@ _MOST_OFF_GRID_SHARE = 0.1
 _DRIFT_SHARE = 5e-4
 """What rounded direction cosines may make of the height of a stack; a gantry tilt of 0.03 degrees is more."""
 _MOST_GAPS = 0.25
-_SAME_DIRECTION = 1e-3
+_SAME_DIRECTION = 2e-4
 
 
 @dataclass(frozen=True)
 class StackGeometry:
     """Spacing in mm (i, j, k), origin in LPS mm and direction (row by row) of slices in their order.
 
-    `irregular` says why these are not the whole truth, and is empty where the slices make a regular grid; `gaps` are
-    the indices of the slices before which others are missing.
+    `irregular` says why these are not the whole truth, and is empty where the slices make a regular grid; `missing` is
+    the number of slices that one gap lacks at most.
     """
 
     spacing: tuple[float, float, float]
     origin: tuple[float, float, float]
     direction: tuple[float, ...]
     irregular: str = ""
-    gaps: tuple[int, ...] = ()
+    missing: int = 0
 
 
 def axes(plane: Plane) -> np.ndarray:
@@ -82,20 +82,24 @@ def geometry_of(planes: Sequence[Plane]) -> StackGeometry:
     steps = np.diff(local[:, 2])
     thickness = first.thickness if first.thickness and first.thickness > 0 else 1.0
     step = float(np.median(steps)) if len(steps) else thickness
-    irregular, gaps = "", ()
+    irregular, missing = "", 0
     if len(steps):
         allowed = min(max(_OFF_GRID_MM, _OFF_GRID_SHARE * step), _MOST_OFF_GRID_SHARE * step)
         mean, first_height, uneven = _even_steps(local[:, 2])
         drift = float(np.linalg.norm(local[:, :2], axis=1).max())
         if uneven > allowed:
-            irregular, gaps = _uneven(planes, steps, step, allowed)
+            irregular, missing = _uneven(planes, steps, step, allowed)
         else:
             step = mean
             positions[0] += first_height * frame[2]
         if drift > max(allowed, _DRIFT_SHARE * float(local[-1, 2])):
             irregular = " and ".join(part for part in (irregular, _shifted(local)) if part)
     return StackGeometry(
-        (columns_mm, rows_mm, step), tuple(map(float, positions[0])), tuple(frame.T.ravel().tolist()), irregular, gaps
+        (columns_mm, rows_mm, step),
+        tuple(map(float, positions[0])),
+        tuple(frame.T.ravel().tolist()),
+        irregular,
+        missing,
     )
 
 
@@ -110,7 +114,7 @@ def _even_steps(heights: np.ndarray) -> tuple[float, float, float]:
     return float(step), float(first), float(np.abs(heights - first - step * index).max())
 
 
-def _uneven(planes: Sequence[Plane], steps: np.ndarray, step: float, allowed: float) -> tuple[str, tuple[int, ...]]:
+def _uneven(planes: Sequence[Plane], steps: np.ndarray, step: float, allowed: float) -> tuple[str, int]:
     """Missing slices where a few steps are whole multiples of all others, else steps that differ."""
     multiples = np.rint(steps / step)
     whole = np.all(multiples >= 1) and np.abs(steps - multiples * step).max() <= allowed * max(1.0, multiples.max())
@@ -121,8 +125,8 @@ def _uneven(planes: Sequence[Plane], steps: np.ndarray, step: float, allowed: fl
         place = gaps[0]
         between = f'"{planes[place].file.name}" and "{planes[place + 1].file.name}"'
         more = f" and at {len(gaps) - 1} more places" if len(gaps) > 1 else ""
-        return f"{missing} {verb} missing between {between}{more}", tuple(int(gap) + 1 for gap in gaps)
-    return f"its slices are {steps.min():.4g} to {steps.max():.4g} mm apart", ()
+        return f"{missing} {verb} missing between {between}{more}", int(multiples[gaps].max()) - 1
+    return f"its slices are {steps.min():.4g} to {steps.max():.4g} mm apart", 0
 
 
 def _shifted(local: np.ndarray) -> str:

@@ -21,6 +21,7 @@ from .volume import MODALITY_TAG
 SLICE_AXIS = 2
 """The image axis across the slices of every volume that comes from DICOM: the stored plane is the acquisition's."""
 DIRECTORY_NAME = "DICOMDIR"
+_NAMED_DICOM = (".dcm", ".dicom", ".ima")
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,13 @@ def planes_in(files: Sequence[Path]) -> tuple[list[Plane], list[DicomError]]:
     planes: list[Plane] = []
     errors: list[DicomError] = []
     for file in files:
-        if is_dicom(file):
-            try:
+        try:
+            if is_dicom(file):
                 planes += planes_of(file)
-            except DicomError as error:
-                errors.append(error)
+            elif file.suffix.lower() in _NAMED_DICOM:
+                raise DicomError(file, "is no DICOM file, although it is named like one")
+        except DicomError as error:
+            errors.append(error)
     return planes, errors
 
 

@@ -12,6 +12,7 @@ from .dicom_geometry import axes, by_place, same_direction
 from .dicom_plane import Plane
 
 _NAMED = 3
+_SAME_SPACING = 1e-4
 _RANKED = ("acquisition", "frame acquisition", "trigger time", "trigger delay", "acquisition time", "content time")
 _LONGEST_LABEL = 80
 _SPEAKS_FOR_ITSELF = ("orientation", "matrix", "pixel spacing", "photometric interpretation", "frame of reference")
@@ -39,7 +40,7 @@ def must_be_alike(planes: Sequence[Plane]) -> Callable[[Plane], dict[str, str]]:
         return name + (f"-{place + 1}" if place else "")
 
     def spacing(plane: Plane) -> str:
-        alike = next((one for one in spacings if np.allclose(one, plane.spacing, rtol=1e-3, atol=0)), None)
+        alike = next((one for one in spacings if np.allclose(one, plane.spacing, rtol=_SAME_SPACING, atol=0)), None)
         if alike is None:
             spacings.append(alike := plane.spacing)
         return f"{alike[1]:.6g}x{alike[0]:.6g}mm"
@@ -88,10 +89,9 @@ def told_apart(places: list[list[Plane]], planes: list[Plane]) -> Split | None:
     names = names_that_differ(planes)
     smallest = min(2, len(places))
     for name in names:
-        if all(name in plane.may_differ for plane in planes):
-            split = split_by(planes, lambda plane, name=name: {name: plane.may_differ[name]})
-            if all(len(by_place(members)) == len(members) >= smallest for _, members in split):
-                return split
+        split = split_by(planes, lambda plane, name=name: {name: plane.may_differ.get(name, "none")})
+        if all(len(by_place(members)) == len(members) >= smallest for _, members in split):
+            return split
     for name in (name for name in _RANKED if name in names):
         if split := _ranked(places, name, lambda plane, name=name: _as_number(plane.may_differ.get(name))):
             return split

@@ -27,6 +27,8 @@ from .dicom_plane import Plane
 
 _NAMED = 3
 _SMALLEST_REGULAR_PART = 3
+_FEW_MISSING = 5
+"""A gap of so many slices may lie between two volumes; fewer are files that were lost."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,11 @@ def _volumes_of_series(planes: list[Plane], left_out: list[LeftOut]) -> list[Dic
         kept = _without_copies(kept, left_out)
         groups = split_by(kept, must_be_alike(kept))
         largest = max(len(group) for _, group in groups)
-        if largest == 1 and any("orientation" in part for part, _ in groups):
+        if largest == 1 and len({plane.position for plane in kept}) > 1:
+            differing = " and ".join(list(dict.fromkeys(name for part, _ in groups for name in part))[:_NAMED])
             raise _NoVolume(
-                f"{_of(kept)} holds {len(kept)} images that lie in {len(groups)} "
-                "directions, so that no two of them make a volume: restore each file by itself."
+                f"{_of(kept)} holds {len(kept)} images of which no two make a volume (they differ in {differing}): "
+                "restore each file by itself."
             )
         volumes = []
         for part, group in groups:
@@ -143,15 +146,24 @@ def _volumes_of_series(planes: list[Plane], left_out: list[LeftOut]) -> list[Dic
                 differing = what_differs(groups, part)
                 left_out.append(LeftOut(tuple(group), f"one image of another {differing}"))
             else:
-                volumes += _volumes_of_group(part, group, left_out)
+                volumes += _volumes_or_problem(part, group, left_out)
     except _NoVolume as problem:
         return [DicomSeries(tuple(kept), problem=str(problem))]
     volumes.sort(key=lambda volume: min(plane.instance_number or 0 for plane in volume.planes))
     return [_with_notes(volume) for volume in volumes]
 
 
+def _volumes_or_problem(part: dict[str, str], planes: list[Plane], left_out: list[LeftOut]) -> list[DicomSeries]:
+    try:
+        return _volumes_of_group(part, planes, left_out)
+    except _NoVolume as problem:
+        return [DicomSeries(tuple(planes), part_name(part), problem=str(problem))]
+
+
 def _with_notes(volume: DicomSeries) -> DicomSeries:
     notes = ()
+    if volume.problem:
+        return volume
     if volume.geometry.irregular:
         notes += (f"Of {volume.title}, {volume.geometry.irregular}: each slice is restored and written in its place.",)
     if volume.planes[0].position is None or volume.planes[0].orientation is None:
@@ -239,7 +251,7 @@ def _volumes_of_group(part: dict[str, str], planes: list[Plane], left_out: list[
                 "apart: put the files of one volume into a folder of its own."
             )
     volume = _volume(part, planes)
-    if volume.geometry.irregular and not volume.geometry.gaps:
+    if volume.geometry.irregular and not 0 < volume.geometry.missing < _FEW_MISSING:
         for name in names_that_differ(planes):
             split = split_by(planes, lambda plane, name=name: {name: plane.may_differ.get(name, "")})
             parts = [_volume({**part, **further}, members) for further, members in split]

@@ -126,7 +126,7 @@ def _inverted(plane: Plane, stored: np.ndarray) -> np.ndarray:
 def _share_of_air(values: np.ndarray) -> float:
     """How much of a CT is air, lung or bowel gas; 0 where it is next to nothing or the values are those of no CT."""
     low, high = np.percentile(values, (0.5, 99.5))
-    share = float(np.mean((values >= AIR_HU[0]) & (values <= AIR_HU[1])))
+    share = float(np.mean(values < AIR_HU))
     return share if share > _LEAST_AIR and low > _LOWEST_PADDED and high < _PLAUSIBLE_HU[1] else 0.0
 
 
@@ -137,9 +137,7 @@ def _is_in_range(values: np.ndarray) -> bool:
 
 def _check_units(planes: Sequence[Plane]) -> None:
     """UserError where the header of a CT says that its values are no Hounsfield units, or says so of some slices."""
-    if planes[0].modality != "CT":
-        return
-    for plane in planes:
+    for plane in planes if planes[0].modality == "CT" else ():
         name = f'"{plane.file.name}"'
         if plane.rescale_type not in _HOUNSFIELD_TYPES:
             raise UserError(
@@ -148,8 +146,14 @@ def _check_units(planes: Sequence[Plane]) -> None:
             )
         if kind := next((_NO_HOUNSFIELD[one] for one in plane.image_type if one in _NO_HOUNSFIELD), None):
             raise UserError(f"{name} is {kind} and not in Hounsfield units: choose the series in HU.")
+    _check_all_rescaled(planes)
+
+
+def _check_all_rescaled(planes: Sequence[Plane]) -> None:
+    """UserError where some planes are rescaled and others say nothing of it."""
     without = [plane for plane in planes if plane.slope is None or plane.intercept is None]
-    if without and len(without) < len(planes):
+    rescales = {(plane.slope, plane.intercept) for plane in planes if None not in (plane.slope, plane.intercept)}
+    if without and rescales and (planes[0].modality == "CT" or rescales != {(1.0, 0.0)}):
         raise UserError(
             f'"{without[0].file.name}" has no RescaleSlope and RescaleIntercept, but other slices of its series have: '
             "export the series again."
