@@ -129,7 +129,10 @@ def files_of_slicers_process() -> list[Path]:
         # What these import of the engine decides by numbers alone.
         *(
             LIBRARY / "restoration" / f"{name}.py"
-            for name in ("options", "intensity", "slicing", "modality", "tasks", "dicom_output", "dicom_voxels")
+            for name in (
+                *("options", "intensity", "slicing", "modality", "label_map", "tasks"),
+                *("dicom_output", "dicom_voxels"),
+            )
         ),
         MODULE_FOLDER / "LRformerSlicer.py",
     ]

@@ -27,6 +27,14 @@ def grid(size, spacing, direction=None) -> sitk.Image:
         ((197, 233, 189), (1.0, 1.0, 1.0), 2),
         ((200, 40, 230), (0.7, 3.0, 0.8), 1),
         ((64, 20, 80), (0.7, 3.0, 3.0), 0),
+        ((112, 96, 8), (0.75, 1.5, 1.5), 2),  # long pixels, slices as thick as these are long
+        ((96, 112, 8), (1.5, 0.75, 1.5), 2),
+        ((192, 96, 40), (0.75, 1.5, 1.5), 2),
+        ((192, 40, 96), (0.75, 1.5, 1.5), 1),  # the same, turned: its field of view is square
+        ((40, 96, 192), (1.5, 1.5, 0.75), 0),
+        ((256, 128, 20), (0.8, 1.6, 5.0), 2),
+        ((512, 512, 40), (0.8, 0.8, 0.5), 2),  # thin slices that are the fewest, too
+        ((400, 400, 900), (0.9, 0.9, 0.6), 2),
     ],
 )
 def test_axis_across_the_slices(size, spacing, axis):
@@ -88,7 +96,7 @@ def test_columns_run_left_or_back_and_rows_down(direction):
 
 
 def test_a_stated_slice_axis_is_not_guessed_again():
-    image = grid((40, 40, 20), (0.75, 1.5, 1.5))
+    image = grid((40, 40, 48), (0.75, 1.5, 1.5))
     assert SlicePlane.of(image).across_axis == 0
     assert SlicePlane.of(image, across=2).across_axis == 2
 

@@ -217,7 +217,7 @@ class _Work:
 
     def _tell(self, name: str, outcome: dict, done: int, total: int) -> None:
         if "sentence" in outcome:
-            self._reporter.say(f"{done}/{total} {name}: failed: {outcome['sentence']}")
+            self._reporter.say(f"{done}/{total} {name}: {outcome['outcome']}: {outcome['sentence']}")
         else:
             self._reporter.say(f"{done}/{total} {name}: {outcome['task']}, {outcome['seconds']:.1f} s")
             for warning in outcome["warnings"]:
@@ -283,8 +283,9 @@ def _tell_summary(reporter: Reporter, outcomes: dict[str, dict], seconds: float)
     reporter.say(f"\n{'file':{width}s}  {'task':11s}  {'seconds':>7s}  outcome")
     for name, outcome in outcomes.items():
         task = outcome.get("task", "-")
-        said = f"failed: {outcome['sentence']}" if "sentence" in outcome else outcome["outcome"]
+        said = f"{outcome['outcome']}: {outcome['sentence']}" if "sentence" in outcome else outcome["outcome"]
         reporter.say(f"{name:{width}s}  {task:11s}  {outcome['seconds']:7.1f}  {said}")
     kinds = [outcome["outcome"] for outcome in outcomes.values()]
-    counts = [f"{kinds.count(kind)} {kind}" for kind in ("restored", "finished before", "failed") if kind in kinds]
+    order = ("restored", "finished before", "left out", "failed")
+    counts = [f"{kinds.count(kind)} {kind}" for kind in order if kind in kinds]
     reporter.say(f"{', '.join(counts)}; {seconds:.1f} s in all.")

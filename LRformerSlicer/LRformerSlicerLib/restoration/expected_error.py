@@ -23,7 +23,7 @@ from scipy import ndimage
 
 from ..errors import UserError
 from .intensity import Intensity
-from .nearby import nearby_mean
+from .nearby import nearby_mean, sd_in_pixels
 
 NEAR_MM = 1.7
 """Standard deviation of the neighbourhood of all figures but the wide change."""
@@ -137,7 +137,7 @@ def error_features(
     """
     pixels = np.asarray(restored, dtype=np.float32)
     change = pixels - np.asarray(original, dtype=np.float32)
-    scale = [GRADIENT_MM / step for step in pixel_size_mm]
+    scale = sd_in_pixels(GRADIENT_MM, pixel_size_mm, pixels.shape)
     rows, columns = (
         ndimage.gaussian_filter(pixels, scale, order=order) / step
         for order, step in zip(((1, 0), (0, 1)), pixel_size_mm, strict=True)

@@ -115,7 +115,7 @@ class FolderRecord:
 
 def _is_entry(entry: object) -> bool:
     """Whether what the record says of a volume has the types that it was written with."""
-    if not isinstance(entry, dict) or entry.get("outcome") not in ("restored", "failed"):
+    if not isinstance(entry, dict) or entry.get("outcome") not in ("restored", "left out", "failed"):
         return False
     for key, kinds in _ENTRY_TYPES.items():
         if key in entry and (not isinstance(entry[key], kinds) or isinstance(entry[key], bool)):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..errors import UserError, sentence_of
+from .label_map import LabelMapError
 from .options import Progress, ProgressCallback, RestorationOptions, ignore, options_from
 
 PROGRESS_INTERVAL_S = 1.0
@@ -57,14 +58,16 @@ def restore_one(
     """Restore a volume and write it, whole or not at all; never raises.
 
     options: fields of RestorationOptions; threads: for torch, None leaves its choice; `tell` hears of the progress, and
-    `count_voxels` once of the size. Gives "outcome" ("restored" or
-    "failed") and "seconds"; a failure has its "sentence" (and for a bug its "detail"), a success its "report" and the
-    "files" written, path to bytes. Volumes of one process wait for each other: the network is not made for two threads.
+    `count_voxels` once of the size. Gives "outcome" ("restored", "left out", "failed") and "seconds"; the last two have
+    their "sentence" (a bug its "detail", too), a success its "report" and the "files" written, path to bytes. Volumes
+    of one process wait for each other: the network is not made for two threads.
     """
     with _one_at_a_time:
         started = time.perf_counter()
         try:
             answer = {"outcome": "restored", **_restore(task, options_from(options), threads, tell, count_voxels)}
+        except LabelMapError as error:
+            answer = {"outcome": "left out", "sentence": error.message}
         except Exception as error:  # a bug with one volume must not end the others
             sentence, detail = sentence_of(error)
             answer = {"outcome": "failed", "sentence": sentence, **({"detail": detail} if detail else {})}

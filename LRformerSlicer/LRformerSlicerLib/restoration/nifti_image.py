@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from .label_map import LABEL_KEY
+from .slicing import SLICE_AXIS_KEY
 from .volume_files.voxel_data import FileProblem
 
 POSITION_KEY = "NIfTI position"
@@ -21,8 +23,13 @@ POSITION_KEY = "NIfTI position"
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 """By NIfTI's code of the unit of space: unknown, metre, mm, micrometre."""
+LABEL_INTENT = 1002
+"""NIFTI_INTENT_LABEL."""
 FARTHEST_APART_MM = 0.1
-_FIELDS = ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
+_FIELDS = (
+    *("dim_info", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z"),
+)
 _ROWS = ("srow_x", "srow_y", "srow_z")
 
 
@@ -152,6 +159,11 @@ def _placed(array: np.ndarray, affine: np.ndarray, header) -> tuple[sitk.Image, 
         "pixdim": [float(step) for step in header["pixdim"][:4]],
     }
     image.SetMetaData(POSITION_KEY, json.dumps(position))
+    across = header.get_dim_info()[2]
+    if across is not None and image.GetDimension() == 3:
+        image.SetMetaData(SLICE_AXIS_KEY, str(across))
+    if int(header["intent_code"]) == LABEL_INTENT:
+        image.SetMetaData(LABEL_KEY, "by its intent code")
     return image, _disagreement(header, array.shape[:3], unit)
 
 

@@ -9,14 +9,19 @@ import SimpleITK as sitk
 
 ISOTROPIC_TOLERANCE = 0.02
 SQUARE_PIXEL_TOLERANCE = 0.001
+MOST_OBLONG = 1.15
+"""Of the sides of a field of view that counts as square."""
+SLICE_AXIS_KEY = "slice axis"
+"""Metadata entry of an image whose source states the axis across the slices: 0, 1 or 2."""
 
 
 def acquisition_axis(image: sitk.Image) -> int:
     """The image axis (0, 1, 2 = i, j, k) across the slices of a 3-D image.
 
-    Scanners make square pixels: the one pair of axes with equal spacing is the plane. Where that does not
-    decide, the axis of the thickest spacing runs across the slices; an isotropic volume is cut axially; of two
-    equally thick axes the one with fewer voxels (the larger in-plane matrix).
+    Scanners make square pixels: the one pair of axes with equal spacing is the plane, unless they are pixels that are
+    longer one way and slices as thick as these are long. Where that does not decide, the axis of the thickest spacing
+    runs across the slices; an isotropic volume is cut axially; of two equally thick axes the one with fewer voxels (the
+    larger in-plane matrix).
     """
     size, spacing = image.GetSize(), image.GetSpacing()
     single = [axis for axis in range(3) if size[axis] == 1]
@@ -31,10 +36,26 @@ def acquisition_axis(image: sitk.Image) -> int:
         if np.isclose(*(spacing[axis] for axis in range(3) if axis != across), rtol=SQUARE_PIXEL_TOLERANCE, atol=0)
     ]
     if len(square) == 1:
-        return square[0]
+        long_pixels = _axis_across_long_pixels(square[0], size, spacing)
+        return square[0] if long_pixels is None else long_pixels
     thickest = max(spacing)
     candidates = [axis for axis in range(3) if np.isclose(spacing[axis], thickest, rtol=SQUARE_PIXEL_TOLERANCE)]
     return min(candidates, key=lambda axis: size[axis])
+
+
+def _axis_across_long_pixels(thin: int, size: tuple[int, ...], spacing: tuple[float, ...]) -> int | None:
+    """The slice axis where pixels are a x b and slices b apart (a < b, along `thin`), or None where they are b x b.
+
+    The slices then are the fewest, and they are stored along the third axis or have a square field of view.
+    """
+    pair = [axis for axis in range(3) if axis != thin]
+    if spacing[thin] >= min(spacing[axis] for axis in pair):
+        return None
+    across, other = sorted(pair, key=lambda axis: (size[axis], -axis))
+    if size[across] >= min(size[thin], size[other]):
+        return None
+    fields = size[thin] * spacing[thin], size[other] * spacing[other]
+    return across if across == 2 or max(fields) <= MOST_OBLONG * min(fields) else None
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import UserError
+from .label_map import check_no_label_map
 from .nifti_image import POSITION_KEY
-from .slicing import SlicePlane
+from .slicing import SLICE_AXIS_KEY, SlicePlane
 
 SMALLEST_SLICE_PIXELS = 16
 SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 1e-3, 1e3
@@ -61,10 +62,11 @@ def check_volume(image: sitk.Image, padding: np.ndarray | None = None, slice_axi
     """The volume behind `image`, or a UserError that says why it cannot be restored.
 
     `padding` is what the source states of voxels that were not measured: bool, of the array's shape (K, J, I).
-    `slice_axis` is the stated image axis across the slices; without it the grid decides.
+    `slice_axis` is the stated image axis across the slices; without it the metadata entry SLICE_AXIS_KEY or the grid
+    decide.
 
     Refused: 4-D, colour or complex voxels, slices under 16 pixels, constant volumes, volumes that are mostly
-    NaN or infinite. A 2-D image becomes a volume of one slice.
+    NaN or infinite, label maps. A 2-D image becomes a volume of one slice.
     """
     if image.GetDimension() > 3:
         raise UserError(
@@ -78,14 +80,17 @@ def check_volume(image: sitk.Image, padding: np.ndarray | None = None, slice_axi
         )
     if "complex" in image.GetPixelIDTypeAsString():
         raise UserError("The voxels are complex numbers: save the magnitude image and restore that.")
-    was_2d = image.GetDimension() == 2
+    was_2d, keys = image.GetDimension() == 2, image.GetMetaDataKeys()
+    stated = image.GetMetaData(SLICE_AXIS_KEY) if SLICE_AXIS_KEY in keys else ""
     if was_2d:
         image = _as_one_slice_volume(image)
+    check_spacing(image)
     array = sitk.GetArrayViewFromImage(image)
+    if slice_axis is None and stated in ("0", "1", "2"):
+        slice_axis = int(stated)
     plane = SlicePlane.of(image, slice_axis)
     if padding is not None:
         padding = plane.view(padding.reshape(array.shape)) if padding.any() else None
-    check_spacing(image)
     slices = plane.view(array)
     rows, columns = slices.shape[1:]
     if min(rows, columns) < SMALLEST_SLICE_PIXELS:
@@ -101,6 +106,8 @@ def check_volume(image: sitk.Image, padding: np.ndarray | None = None, slice_axi
         )
     if lowest == highest:
         raise UserError(f"Every voxel has the value {lowest:g}: choose a volume that shows something.")
+    if not image.HasMetaDataKey(MODALITY_TAG):
+        check_no_label_map(slices, keys)
     step = max(1, slices.size // STATISTICS_VOXELS)
     sample = array.reshape(-1)[::step]
     sample = sample[np.isfinite(sample)]

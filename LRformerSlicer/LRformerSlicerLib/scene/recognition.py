@@ -12,11 +12,12 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from LRformerSlicerLib.restoration.label_map import check_no_label_map
 from LRformerSlicerLib.restoration.modality import detect_modality, doubt_about
 from LRformerSlicerLib.restoration.slicing import acquisition_axis
 from LRformerSlicerLib.restoration.tasks import choose_task
 from LRformerSlicerLib.scene.views import localFromRas
-from LRformerSlicerLib.scene.volume_input import LPS_FROM_RAS, checkInput, ijkToRas, modalityOf
+from LRformerSlicerLib.scene.volume_input import LPS_FROM_RAS, checkInput, ijkToRas, modalityOf, storedSliceAxis
 
 SAMPLE_VOXELS = 2_000_000
 
@@ -41,6 +42,8 @@ def recognise(volumeNode, task: str, taskLabels: dict[str, str]) -> Recognised:
     sample = sample[np.isfinite(sample)]
     if sample.size == 0:  # the few voxels that are numbers lie beside the sample
         sample = voxels[np.isfinite(voxels)]
+    if modalityOf(volumeNode) is None:
+        check_no_label_map(slicer.util.arrayFromVolume(volumeNode))
     found = detect_modality(sample, modalityOf(volumeNode))
     chosen, _why = choose_task(task, found.name, found.reason, is_certain=found.is_certain)
     doubt = found.doubt if chosen.modality == found.name else doubt_about(sample, chosen.modality)
@@ -74,7 +77,9 @@ class _Grid:
 
 def acquisitionSliceAt(volumeNode, ras) -> int:
     """Index along the acquisition's slice axis of the slice at this position (RAS mm), the nearest where outside."""
-    axis = acquisition_axis(_Grid(volumeNode))
+    axis = storedSliceAxis(volumeNode)
+    if axis is None:
+        axis = acquisition_axis(_Grid(volumeNode))
     local = np.append(localFromRas(volumeNode, ras), 1.0)
     index = (np.linalg.inv(ijkToRas(volumeNode)) @ local)[axis]
     return int(np.clip(np.rint(index), 0, volumeNode.GetImageData().GetDimensions()[axis] - 1))

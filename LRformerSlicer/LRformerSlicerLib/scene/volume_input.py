@@ -17,6 +17,7 @@ from slicer.i18n import tr as _
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.restoration.modality import check_stated
+from LRformerSlicerLib.restoration.slicing import SLICE_AXIS_KEY
 from LRformerSlicerLib.scene.result_volumes import isResult
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
@@ -129,7 +130,14 @@ def imageFromVolume(volumeNode, besideNode=None) -> sitk.Image:
     image.SetSpacing(spacing.tolist())
     image.SetDirection((columns / spacing).flatten().tolist())
     image.SetOrigin((LPS_FROM_RAS @ matrix[:3, 3]).tolist())
+    if (axis := storedSliceAxis(volumeNode)) is not None:
+        image.SetMetaData(SLICE_AXIS_KEY, str(axis))
     return image
+
+
+def storedSliceAxis(volumeNode) -> int | None:
+    """The image axis across the slices of a volume from DICOM, whose slices are read along K; None for others."""
+    return 2 if volumeNode.GetAttribute("DICOM.instanceUIDs") else None
 
 
 def _between(fromNode, toNode) -> np.ndarray:

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
 from ..restoration.region import Region
-from ..restoration.slicing import SlicePlane
+from ..restoration.slicing import SlicePlane, acquisition_axis
 
 PATCH_PIXELS = 12
 PATCHES = 5
@@ -28,18 +28,25 @@ CLEAR_CHANGE_NOISE_SD = 3.0
 
 
 def measure_change(
-    restored: sitk.Image, difference: sitk.Image, modality: str, box_lps_mm: Sequence[float] | None = None
+    restored: sitk.Image,
+    difference: sitk.Image,
+    modality: str,
+    box_lps_mm: Sequence[float] | None = None,
+    slice_axis: int | None = None,
 ) -> dict:
     """JSON-serialisable figures; positions in LPS mm.
 
     restored, difference: images on one grid, the original being restored - difference; modality: "CT" or "MR";
-    box_lps_mm: x0, x1, y0, y1, z0, z1 of the only region that was restored, for a 3-D image.
+    box_lps_mm: x0, x1, y0, y1, z0, z1 of the only region that was restored, for a 3-D image; slice_axis: the image axis
+    across the slices, else that of the grid.
     """
     after, change = sitk.GetArrayViewFromImage(restored), sitk.GetArrayViewFromImage(difference)
     inside = _inside(restored, box_lps_mm) if box_lps_mm else np.broadcast_to(True, after.shape)
     if after.ndim == 2:
         after, change, inside = after[None], change[None], inside[None]
-    axis = int(np.argmax(restored.GetSpacing()[:3])) if restored.GetDimension() == 3 else 2
+    axis = 2
+    if restored.GetDimension() == 3:
+        axis = acquisition_axis(restored) if slice_axis is None else slice_axis
     after, change, inside = (np.moveaxis(array, 2 - axis, 0) for array in (after, change, inside))
     threshold = CT_BODY_FROM_HU if modality == "CT" else _foreground_threshold(after, change)
     patches = _patches(after, change, inside, modality, threshold)
@@ -102,6 +109,8 @@ def _patches(after: np.ndarray, change: np.ndarray, inside: np.ndarray, modality
         low, high = CT_SOFT_TISSUE_HU if modality == "CT" else (threshold, np.inf)
         lowest, highest = minimum_filter(blurred, PATCH_PIXELS), maximum_filter(blurred, PATCH_PIXELS)
         is_inside = minimum_filter(inside[index].astype(np.uint8), PATCH_PIXELS) > 0
+        # An area of one value is padding, or was cut off: it has no noise that could be told.
+        is_inside &= maximum_filter(original, PATCH_PIXELS) > minimum_filter(original, PATCH_PIXELS)
         flat = np.where((lowest > low) & (highest < high) & is_inside, highest - lowest, np.inf)
         edge = PATCH_PIXELS
         flat[:edge], flat[-edge:], flat[:, :edge], flat[:, -edge:] = np.inf, np.inf, np.inf, np.inf

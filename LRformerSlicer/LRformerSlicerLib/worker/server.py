@@ -149,6 +149,7 @@ class Jobs:
             result = self._restorer.produce_prior(image, options, progress, request.modality)
         report = dict(result.report)
         box = options.roi_lps_mm if options.only_roi else None
+        axis = "ijk".index(report["slice_axis"])
         with OutputFiles() as files:  # all of them or none
             for number, (name, path) in enumerate(request.outputs.items(), 1):
                 progress(Progress("write", number, len(request.outputs), None))
@@ -159,10 +160,10 @@ class Jobs:
                 image = getattr(result, name)
                 files.add_image(image, Path(path))
                 if name == "difference" and request.kind == "restore":  # while it is there: each access makes it anew
-                    report["change"] = measure_change(result.restored, image, report["modality"], box)
+                    report["change"] = measure_change(result.restored, image, report["modality"], box, axis)
             files.commit()
         if request.kind == "restore" and "change" not in report:
-            report["change"] = measure_change(result.restored, result.difference, report["modality"], box)
+            report["change"] = measure_change(result.restored, result.difference, report["modality"], box, axis)
         report["warnings"] = [*report["warnings"], *unmeasured]
         return {**report, "worker_seconds": time.perf_counter() - started}
 
