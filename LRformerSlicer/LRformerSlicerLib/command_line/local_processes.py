@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,7 @@ from ..restoration.folder_task import PROGRESS_INTERVAL_S, restore_one
 from ..restoration.options import Progress, ProgressCallback, ignore
 
 POLL_S = 0.25
+LONGEST_START_S = 600.0
 END_TIMEOUT_S = 5.0
 DETAIL_LINES = 40
 
@@ -139,6 +141,7 @@ class _Worker:
         descriptor, name = tempfile.mkstemp(prefix="lrformer-process-", suffix=".log")
         os.close(descriptor)
         self._words = Path(name)
+        self._is_ready = False
         with _interrupts_ignored():
             self._process = context.Process(target=_serve, args=(theirs, name), daemon=True)
             self._process.start()
@@ -151,7 +154,9 @@ class _Worker:
                 kind, content = self.connection.recv()
                 if kind == "answer":
                     return content
-                if kind == "voxels":
+                if kind == "ready":  # what it takes to load the libraries is not the volume's
+                    self._is_ready, self._started = True, time.monotonic()
+                elif kind == "voxels":
                     self._voxels = content
                 else:
                     self.progress = content
@@ -161,6 +166,7 @@ class _Worker:
 
     def _over_limit(self) -> dict | None:
         seconds, memory = self._limits.of(self.task["files"], self._voxels, self._options)
+        seconds = seconds if self._is_ready else max(seconds, LONGEST_START_S)
         sentence = ""
         if time.monotonic() - self._started > seconds:
             sentence = f"It took longer than {seconds / 60:.3g} minutes and was stopped: give a larger --time-limit."
@@ -222,7 +228,10 @@ def _serve(pipe: connection.Connection, words: str) -> None:
     def tell(progress: Progress) -> None:
         pipe.send(("progress", progress))
 
+    with contextlib.suppress(ImportError):  # the first volume says what is missing
+        importlib.import_module("LRformerSlicerLib.restoration.engine")
     with contextlib.suppress(EOFError, OSError):
+        pipe.send(("ready", None))
         while True:
             task, options, threads = pipe.recv()
             answer = restore_one(task, options, threads, tell, lambda voxels: pipe.send(("voxels", voxels)))

@@ -64,11 +64,12 @@ def _data(path: Path, fields: dict[str, str], header_bytes: int, length: int) ->
         raise FileProblem("its HeaderSize has no meaning here")
     start = max(0, there - length) if skipped == -1 else start + skipped
     if is_compressed:
-        told = int(fields.get("CompressedDataSize") or 0)
+        stored = fields.get("CompressedDataSize")
+        told = None if stored is None else whole_number(stored, "CompressedDataSize", 1, there - start)
         # Without a size MetaIO takes the rest of the file into memory, however long it is.
-        if not 0 <= told <= there - start or (not told and there - start > length + (1 << 20)):
+        if told is None and there - start > length + (1 << 20):
             raise FileProblem("the size of its compressed data is not that of the file")
-        return VoxelData(file, start, length, True, stored=told or None)
+        return VoxelData(file, start, length, True, stored=told)
     return VoxelData(file, start, length)
 
 
