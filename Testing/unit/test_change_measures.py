@@ -109,3 +109,26 @@ def test_mr_has_no_unit_and_a_volume_without_a_flat_patch_has_no_noise():
     assert figures["unit"] == "" and figures["patches"] == [] and figures["noise_sd_before"] is None
     assert figures["share_clearly_changed"] is None
     assert figures["mean_shift"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("modality", "value"), [("MR", 65535.0), ("MR", -2000.0), ("CT", 0.0)])
+def test_padding_counts_neither_as_body_nor_as_patch(modality, value):
+    (restored, difference), _ = phantom()
+    images = []
+    for image, inside in ((restored, value), (difference, 0.0)):
+        array = sitk.GetArrayFromImage(image) + (1000.0 if modality == "MR" and image is restored else 0.0)
+        array[:, :, :24] = inside
+        padded = sitk.GetImageFromArray(array)
+        padded.CopyInformation(image)
+        images.append(padded)
+    figures = measure_change(*images, modality)
+    assert figures["noise_sd_before"] == pytest.approx(20, rel=0.15)
+    assert figures["mean_shift"] == pytest.approx(3, abs=0.3)
+
+
+def test_the_stated_slice_axis_counts():
+    (restored, difference), _ = phantom(slices=40)
+    for image in (restored, difference):
+        image.SetSpacing((3.0, 0.7, 0.7))
+    stated = measure_change(restored, difference, "CT", slice_axis=2)
+    assert stated["noise_sd_before"] == pytest.approx(20, rel=0.15) and len(stated["patches"]) == 5

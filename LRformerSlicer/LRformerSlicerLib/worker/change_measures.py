@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
+from ..restoration.padding import find_padding_values
 from ..restoration.region import Region
 from ..restoration.slicing import SlicePlane, acquisition_axis
 
@@ -48,7 +49,8 @@ def measure_change(
     if restored.GetDimension() == 3:
         axis = acquisition_axis(restored) if slice_axis is None else slice_axis
     after, change, inside = (np.moveaxis(array, 2 - axis, 0) for array in (after, change, inside))
-    threshold = CT_BODY_FROM_HU if modality == "CT" else _foreground_threshold(after, change)
+    padding = _padding_values(after, change, modality)
+    threshold = CT_BODY_FROM_HU if modality == "CT" else _foreground_threshold(after, change, padding)
     patches = _patches(after, change, inside, modality, threshold)
     noise_before = float(np.mean([patch["noise_before"] for patch in patches])) if patches else None
     noise_after = float(np.mean([patch["noise_after"] for patch in patches])) if patches else None
@@ -58,7 +60,10 @@ def measure_change(
     body_voxels, clear_voxels, shift_sum, largest, largest_place = 0, 0, 0.0, 0.0, (0, 0, 0)
     for index in range(after.shape[0]):
         here = np.nan_to_num(change[index].astype(np.float64))
-        body = ((after[index] - here) > threshold) & inside[index]
+        original = after[index] - here
+        body = (original > threshold) & inside[index]
+        if padding:
+            body &= ~np.isin(original, padding)
         body_voxels += int(body.sum())
         shift_sum += float(here[body].sum())
         if noise_before:
@@ -90,9 +95,23 @@ def _inside(image: sitk.Image, box_lps_mm: Sequence[float]) -> np.ndarray:
     return inside
 
 
-def _foreground_threshold(after: np.ndarray, change: np.ndarray) -> float:
+def _originals(after: np.ndarray, change: np.ndarray) -> np.ndarray:
     step = max(1, after.shape[0] // SLICES_SEARCHED)
-    return MR_FOREGROUND_SHARE * float(np.nanpercentile(after[::step] - change[::step], 99))
+    return after[::step] - change[::step]
+
+
+def _padding_values(after: np.ndarray, change: np.ndarray, modality: str) -> tuple[float, ...]:
+    """Numbers of the original that stand for what was not measured."""
+    originals = _originals(after, change)
+    sample = originals[np.isfinite(originals)]
+    return find_padding_values(originals, sample, modality) if sample.size else ()
+
+
+def _foreground_threshold(after: np.ndarray, change: np.ndarray, padding: tuple[float, ...]) -> float:
+    originals = _originals(after, change)
+    if padding:
+        originals = originals[~np.isin(originals, padding)]
+    return MR_FOREGROUND_SHARE * float(np.nanpercentile(originals, 99))
 
 
 def _patches(after: np.ndarray, change: np.ndarray, inside: np.ndarray, modality: str, threshold: float) -> list[dict]:
