@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 
 from LRformerSlicerLib.errors import UserError
 from LRformerSlicerLib.restoration.folder import check_outputs_differ, find_volumes
@@ -54,6 +55,14 @@ def test_a_changed_input_is_another_volume(out, scan):
     scan.write_bytes(b"b scan")
     os.utime(scan, ns=(1, 1))
     assert not is_finished(out, scan)
+
+
+def test_changed_voxels_behind_an_unchanged_header_are_another_volume(tmp_path, ct_image):
+    sitk.WriteImage(ct_image, str(tmp_path / "scan.mhd"))
+    before = source_state((tmp_path / "scan.mhd",))
+    assert before["files"] == 2 and source_state((tmp_path / "scan.mhd",)) == before
+    os.utime(tmp_path / "scan.raw", ns=(1, 1))
+    assert source_state((tmp_path / "scan.mhd",)) != before
 
 
 @pytest.mark.parametrize("content", [b"rest", b"", None])

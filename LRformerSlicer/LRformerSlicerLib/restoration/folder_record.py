@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import UserError
 from .output_files import remove_temporary_folders, write_all
+from .volume_files.check import files_of
 from .volume_files.voxel_data import FileProblem, regular_file_bytes
 
 RECORD_NAME = "lrformer-folder.json"
@@ -136,8 +137,12 @@ def _is_inside(file: object) -> bool:
 
 
 def source_state(files: tuple[Path, ...]) -> dict:
-    """What tells whether input files are still the same: number, bytes, and a hash of names, sizes and times."""
+    """What tells whether input files are still the same: number, bytes, and a hash of names, sizes and times.
+
+    The voxels of a header (.mhd, .nhdr, .hdr) lie in a file of their own, which counts, too.
+    """
     digest, size = hashlib.sha256(), 0
+    files = tuple(part for file in files for part in files_of(file))
     for file in files:
         try:
             state = file.stat()

@@ -318,4 +318,4 @@ def _cause_of_death(return_code: int) -> str:
         name = signal.Signals(-return_code).name
     except ValueError:
         name = f"signal {-return_code}"
-    return f"{name}, perhaps out of memory" if name == "SIGKILL" else name
+    return f"{name}, perhaps out of memory" if name == "SIGKILL" else f"{name}, a crash and no lack of memory"
