@@ -169,6 +169,21 @@ def test_temporary_folders_of_ours_go_and_those_of_others_stay(tmp_path):
     assert not ours.exists() and (mine / "notes").exists() and (tmp_path / ".lrformer-link").is_symlink()
 
 
+def test_a_series_of_fewer_files_removes_what_is_stale_in_its_folder_only(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in (2, 1):
+        with OutputFiles() as outputs:
+            stale = [Path("series/1.dcm"), tmp_path / "series" / "2.dcm", tmp_path / "earlier.nrrd"]
+            outputs.add_folder(
+                tmp_path / "series",
+                lambda folder, number=number: [(folder / f"{one + 1}.dcm").write_bytes(b"1") for one in range(number)],
+                stale,
+            )
+            outputs.commit()
+        (tmp_path / "earlier.nrrd").write_bytes(b"of another format")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["1.dcm", "earlier.nrrd", "series"]
+
+
 @pytest.mark.parametrize(
     ("name", "names"),
     [("a.mhd", {"a.mhd", "a.raw"}), ("a.nhdr", {"a.nhdr", "a.raw"}), ("a.hdr", {"a.hdr", "a.img"}),
@@ -194,9 +209,9 @@ def test_a_damaged_input_is_protected_by_its_name_at_least(tmp_path, ct_image):
         check_outputs([tmp_path / "a.mhd"], [(tmp_path / "a.mhd", small_like(ct_image))], [])
 
 
-def run(*words: object) -> subprocess.CompletedProcess:
+def run(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "LRformerSlicerLib", "restore", *map(str, words), "--prior", "none"]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", env=ENVIRONMENT, timeout=180)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", env=ENVIRONMENT, timeout=300, cwd=cwd)
 
 
 class TestFolders:
@@ -243,12 +258,12 @@ class TestFolders:
         (tmp_path / "in").mkdir()
         out, model = tmp_path / "out", checkpoints["ct-denoise"]
         write_source(tmp_path / "in" / "series", ct_image)
-        first = run(tmp_path / "in", out, "--model", model)
+        first = run("in", "out", "--model", model, cwd=tmp_path)
         assert first.returncode == 0, first.stderr + first.stdout
         (out / "series" / "restored-0099.dcm").write_bytes(b"somebody's")
         shutil.rmtree(tmp_path / "in" / "series")
         write_source(tmp_path / "in" / "series", ct_image[:, :, :3])
-        second = run(tmp_path / "in", out, "--model", model)
+        second = run("in", "out", "--model", model, cwd=tmp_path)
         assert second.returncode == 0, second.stderr + second.stdout
         assert sorted(path.name for path in (out / "series").iterdir()) == [
             "restored-0001.dcm", "restored-0002.dcm", "restored-0003.dcm", "restored-0099.dcm",

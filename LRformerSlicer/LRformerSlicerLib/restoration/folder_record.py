@@ -54,7 +54,7 @@ class FolderRecord:
 
     def earlier_files(self, name: str) -> list[Path]:
         """The files that an earlier run has written for `name`."""
-        return [self._folder / file for file in self.entries.get(name, {}).get("files", {})]
+        return [self._folder.resolve() / file for file in self.entries.get(name, {}).get("files", {})]
 
     def is_ours(self, path: Path) -> bool:
         """Whether lrformer has written the file at `path`, below the folder, or nothing is there."""

@@ -100,7 +100,7 @@ class OutputFiles:
         except OSError as error:
             raise write_error(folder / "a file", None, error) from error
         self._add_moves(folder, sorted(staging.iterdir()))
-        self._stale += stale
+        self._stale += [file for file in stale if file.parent.resolve() == folder.resolve()]
 
     def commit(self) -> list[Path]:
         """Move everything into place; returns the files that are there now.
@@ -122,9 +122,10 @@ class OutputFiles:
         destinations = [destination for _, destination in moves]
         for folder in {destination.parent for destination in destinations}:
             _flush_folder(folder)
-        for stale in set(self._stale) - set(destinations):
-            with contextlib.suppress(OSError):
-                stale.unlink()
+        now_there = {destination.resolve() for destination in destinations}
+        for stale in self._stale:
+            if stale.resolve() not in now_there:
+                _quietly(stale.unlink)
         return destinations
 
     def _add_moves(self, folder: Path, written: list[Path]) -> None:
