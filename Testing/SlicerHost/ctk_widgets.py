@@ -146,7 +146,7 @@ class ctkCollapsibleButton(ConnectsBySignature, QtWidgets.QAbstractButton):
 
 
 class ctkSliderWidget(ConnectsBySignature, QtWidgets.QWidget):
-    """A slider with its number beside it. The number is rounded to the decimals, the slider moves in single steps."""
+    """A slider with its number beside it. The value is exact, the number shows it with its decimals."""
 
     valueChanged = QtCore.Signal(float)
     valueIsChanging = QtCore.Signal(float)
@@ -160,47 +160,55 @@ class ctkSliderWidget(ConnectsBySignature, QtWidgets.QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._slider, 1)
         row.addWidget(self._number)
-        self._tracking, self._isFollowing = True, False
-        self._fitSlider()
-        self._number.valueChanged.connect(self._onNumber)
+        self._minimum, self._maximum, self._value = 0.0, self._number.maximum, 0.0
+        self._tracking, self._isShowing = True, False
+        self._show()
+        self._number.valueChanged.connect(lambda value: self._isShowing or self._setValue(value))
         self._slider.valueChanged.connect(self._onSlider)
         self._slider.sliderReleased.connect(self._onReleased)
 
-    def _onNumber(self, value):
-        self._isFollowing = True
-        self._slider.setValue(self._stepOf(value))
-        self._isFollowing = False
-        if self._tracking or not self._slider.isSliderDown():
+    def _setValue(self, value):
+        value = min(max(value, self._minimum), self._maximum)
+        isOther, self._value = value != self._value, value
+        self._show()
+        if isOther and (self._tracking or not self._slider.isSliderDown()):
             self.valueChanged.emit(value)
-        else:
+        elif isOther:
             self.valueIsChanging.emit(value)
 
     def _onSlider(self, step):
-        if not self._isFollowing:
-            self._number.setValue(self._number.minimum + step * self._number.singleStep)
+        if not self._isShowing:
+            self._setValue(self._minimum + step * self.singleStep)
 
     def _onReleased(self):
         if not self._tracking:
-            self.valueChanged.emit(self._number.value)
+            self.valueChanged.emit(self._value)
 
-    def _stepOf(self, value):
-        return round((value - self._number.minimum) / self._number.singleStep)
+    def _show(self):
+        self._isShowing = True
+        self._number.setRange(self._minimum, self._maximum)
+        self._number.setValue(self._value)
+        steps = [min(round((one - self._minimum) / self.singleStep), 2**31 - 1) for one in (self._maximum, self._value)]
+        self._slider.setRange(0, steps[0])
+        self._slider.setValue(steps[1])
+        self._isShowing = False
 
-    def _fitSlider(self):
-        self._isFollowing = True
-        self._slider.setRange(0, min(self._stepOf(self._number.maximum), 2**31 - 1))
-        self._slider.setValue(self._stepOf(self._number.value))
-        self._isFollowing = False
+    def _setMinimum(self, value):
+        self._minimum, self._maximum = value, max(value, self._maximum)
+        self._setValue(self._value)
+
+    def _setMaximum(self, value):
+        self._minimum, self._maximum = min(value, self._minimum), value
+        self._setValue(self._value)
 
     def _setSingleStep(self, step):
-        number = self._number
-        if number.minimum == number.maximum or 0 < step <= number.maximum - number.minimum:  # else only a warning
-            number.singleStep = step
-            self._fitSlider()
+        if self._minimum == self._maximum or 0 < step <= self._maximum - self._minimum:  # else only a warning
+            self._number.singleStep = step
+            self._show()
 
     def _setOfNumber(self, name, value):
         setattr(self._number, name, value)
-        self._fitSlider()
+        self._show()
 
     def _ofNumber(name, qtType, setter=None):  # noqa: N805  used in the class body only
         return QtCore.Property(
@@ -209,9 +217,9 @@ class ctkSliderWidget(ConnectsBySignature, QtWidgets.QWidget):
             setter or (lambda self, value: self._setOfNumber(name, value)),
         )
 
-    value = _ofNumber("value", float)
-    minimum = _ofNumber("minimum", float)
-    maximum = _ofNumber("maximum", float)
+    value = QtCore.Property(float, lambda self: self._value, _setValue)
+    minimum = QtCore.Property(float, lambda self: self._minimum, _setMinimum)
+    maximum = QtCore.Property(float, lambda self: self._maximum, _setMaximum)
     singleStep = _ofNumber("singleStep", float, _setSingleStep)
     decimals = _ofNumber("decimals", int)
     prefix = _ofNumber("prefix", str)

@@ -70,7 +70,7 @@ class qMRMLNodeComboBox(ConnectsBySignature, QtWidgets.QWidget):
         self._model = QtGui.QStandardItemModel(self)
         self._comboBox = QtWidgets.QComboBox()
         self._comboBox.setModel(self._model)
-        # Of the text, as from Slicer 5.12 on: between two nodes of one name nothing is told.
+        # Of the text: between two nodes of one name Qt 6 tells nothing.
         self._comboBox.currentTextChanged.connect(lambda _text: self._tell())
         self._comboBox.activated.connect(self._onActivated)
         layout = QtWidgets.QHBoxLayout(self)
@@ -252,7 +252,7 @@ class qMRMLNodeComboBox(ConnectsBySignature, QtWidgets.QWidget):
         """Give `node` a row if it is to be offered, and take it away if not."""
         verdict = self._verdict(node)
         if verdict != "rejected" and node.GetID() not in self._nodeObservations:
-            tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._update(caller))
+            tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._onModified(caller))
             self._nodeObservations[node.GetID()] = node, tag
         row = self._rowOf(node.GetID())
         if verdict == "accepted" and row is None:
@@ -265,6 +265,12 @@ class qMRMLNodeComboBox(ConnectsBySignature, QtWidgets.QWidget):
                 self._model.item(row).setText(node.GetName())
         elif row is not None:
             self._removeRow(row)
+
+    def _onModified(self, node):
+        """The filter is applied again where the name has changed, or where it is one of attributes."""
+        row = self._rowOf(node.GetID())
+        if self._attributes or (row is not None and self._model.item(row).text() != node.GetName()):
+            self._update(node)
 
     def _forget(self, node):
         _node, tag = self._nodeObservations.pop(node.GetID(), (None, None))

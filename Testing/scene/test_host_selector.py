@@ -123,11 +123,13 @@ def test_classes_that_derive_are_offered_unless_told_otherwise(selector, scene, 
     assert selector.nodeCount() == 0
 
 
-def test_hiding_the_chosen_node_is_like_deleting_it(selector, scene, add):
+def test_a_hidden_node_is_left_out_when_the_filter_is_next_applied(selector, scene, add):
     first, second = add("A", "B")
     selector.setMRMLScene(scene)
     selector.setCurrentNode(first)
     first.SetHideFromEditors(True)
+    assert selector.nodeCount() == 2 and selector.currentNode() is first
+    first.SetName("C")
     assert selector.nodeCount() == 1 and selector.currentNode() is second
     selector.showHidden = True
     assert selector.nodeCount() == 2
@@ -195,7 +197,8 @@ def test_nodes_can_be_left_out_by_their_ids(selector, scene, add):
     assert selector.nodeCount() == 2
 
 
-def test_between_two_nodes_of_one_name_only_the_activation_is_told(selector, scene, add, told):
+def test_between_two_nodes_of_one_name_the_activation_is_told_and_perhaps_nothing_else(selector, scene, add, told):
+    """With Qt 5 (up to Slicer 5.12) currentNodeChanged is told as well, with Qt 6 it is not."""
     first, second = add("A", "A")
     selector.setMRMLScene(scene)
     selector.setCurrentNode(first)
@@ -204,7 +207,7 @@ def test_between_two_nodes_of_one_name_only_the_activation_is_told(selector, sce
     slot = lambda node: activated.append(node)  # noqa: E731
     selector.connect("nodeActivated(vtkMRMLNode*)", slot)
     selector.setCurrentNode(second)
-    assert told == [] and activated == [second] and selector.currentNode() is second
+    assert told in ([], ["A"]) and activated == [second] and selector.currentNode() is second
     selector.setCurrentNode(second)
     assert activated == [second]
     selector.disconnect("nodeActivated(vtkMRMLNode*)", slot)

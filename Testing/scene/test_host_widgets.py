@@ -111,7 +111,7 @@ def test_a_folded_section_leaves_a_margin(window):
     assert wide.height() - narrow.height() == 14
 
 
-def test_a_slider_rounds_to_its_decimals(window):
+def test_a_slider_rounds_what_it_shows_and_not_its_value(window):
     import ctk
 
     slider = ctk.ctkSliderWidget()
@@ -119,9 +119,9 @@ def test_a_slider_rounds_to_its_decimals(window):
     values = []
     slider.connect("valueChanged(double)", values.append)
     slider.value = 41.6
-    assert slider.value == 42 and values == [42]
-    slider.value = 42
-    assert values == [42]
+    assert slider.value == 41.6 and values == [41.6]
+    slider.value = 41.6
+    assert values == [41.6]
     slider.value = 1000
     assert slider.value == slider.maximum
 
@@ -135,15 +135,6 @@ def test_a_step_wider_than_the_range_is_not_taken(window):
     assert slider.singleStep == 0.05
     slider.singleStep = 2
     assert slider.singleStep == 0.05
-
-
-def test_a_signal_that_does_not_exist_cannot_be_connected(window):
-    import ctk
-    import slicer
-
-    for widget in (ctk.ctkSliderWidget(), ctk.ctkCollapsibleButton(), slicer.qMRMLNodeComboBox()):
-        with pytest.raises(ValueError):
-            widget.connect("changedSomehow(int)", print)
 
 
 def test_what_an_object_does_not_have_cannot_be_set(window):

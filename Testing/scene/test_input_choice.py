@@ -87,7 +87,7 @@ def test_outcomes_of_a_batch_do_not_pass_to_volumes_of_the_next_scene(panel, sce
 
 
 def test_of_two_volumes_of_one_name_the_chosen_one_is_taken(panel, add_ct):
-    """Slicer's selector says nothing of a choice between them; whoever restores gets what the list shows."""
+    """With Qt 6 the selector says little of a choice between them; whoever restores gets what the list shows."""
     first, second = add_ct(name="Series"), add_ct(name="Series")
     panel.ui.inputSelector.setCurrentNode(first)
     assert panel._parameterNode.inputVolume is first

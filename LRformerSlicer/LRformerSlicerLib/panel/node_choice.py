@@ -4,8 +4,7 @@
 def followChoice(selector, slot) -> None:
     """Call slot(node) when another node is chosen in `selector`, perhaps twice.
 
-    From Slicer 5.12 on, currentNodeChanged is silent where the name stays the same, and a choice by hand is told by
-    nodeActivated alone.
+    In a Slicer with Qt 6 (5.13 on), currentNodeChanged is silent where the name stays the same; nodeActivated is not.
     """
     selector.connect("currentNodeChanged(vtkMRMLNode*)", slot)
     selector.connect("nodeActivated(vtkMRMLNode*)", slot)
