@@ -379,12 +379,19 @@ def test_a_file_that_is_only_named_dicom_is_told(tmp_path, content):
 
 
 def test_b_values_and_directions_of_siemens(tmp_path):
-    volumes = [phantom.mr_slices(4, seed) for seed in (1, 2)]
+    volumes = [phantom.mr_slices(4, seed) for seed in (1, 2, 3)]
     for index in range(4):
-        for place, b_value in enumerate(("0", "1000")):
-            number = 2 * index + place
+        for place, (b_value, direction) in enumerate((("0", ""), ("1000", "1\\0\\0"), ("1000", "0\\1\\0"))):
+            number = 3 * index + place
             one = phantom.mr_image(volumes[place][index], (-9.0, -7.0, 4.0 * index), number)
             block = one.private_block(0x0019, "SIEMENS MR HEADER", create=True)
             block.add_new(0x0C, "IS", b_value)
+            if direction:
+                block.add_new(0x0E, "FD", [float(part) for part in direction.split("\\")])
             phantom.store(tmp_path / f"{number}.dcm", one, pydicom.uid.ImplicitVRLittleEndian)
-    assert np.array_equal(Read(tmp_path, "6-Test-b-1000").values, volumes[1])
+    for name, volume in zip(
+        ("b-0", "b-1000-diffusion-direction-1.0-0.0-0.0", "b-1000-diffusion-direction-0.0-1.0-0.0"),
+        volumes,
+        strict=True,
+    ):
+        assert np.array_equal(Read(tmp_path, f"6-Test-{name}").values, volume)

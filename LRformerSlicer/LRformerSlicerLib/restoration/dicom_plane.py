@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .dicom_attributes import ALIKE, MAY_DIFFER, PRIVATE_B_VALUES, PRIVATE_DIRECTIONS
 from .dicom_fields import Fields, WrongValue
 from .dicom_file import DicomError, lenient_pydicom, read_dataset
 
@@ -33,41 +34,6 @@ _GREYSCALE = ("MONOCHROME1", "MONOCHROME2")
 _BITS = (8, 16, 32)
 _LARGEST_SIDE = 65535
 _UNIT_TOLERANCE = 1e-2
-
-# Keyword to the functional group that holds it in an enhanced image.
-_ALIKE = {
-    "echo": ("EchoNumbers", None),
-    "echo time": ("EchoTime", None),
-    "effective echo time": ("EffectiveEchoTime", "MREchoSequence"),
-    "temporal position": ("TemporalPositionIdentifier", None),
-    "time": ("TemporalPositionIndex", "FrameContentSequence"),
-    "stack": ("StackID", "FrameContentSequence"),
-    "component": ("ComplexImageComponent", "MRImageFrameTypeSequence"),
-    "b": ("DiffusionBValue", "MRDiffusionSequence"),
-}
-"""What is alike in all slices of one volume."""
-_MAY_DIFFER = {
-    "acquisition": ("AcquisitionNumber", None),
-    "frame acquisition": ("FrameAcquisitionNumber", "FrameContentSequence"),
-    "inversion time": ("InversionTime", None),
-    "flip angle": ("FlipAngle", "MRTimingAndRelatedParametersSequence"),
-    "repetition time": ("RepetitionTime", "MRTimingAndRelatedParametersSequence"),
-    "diffusion direction": ("DiffusionGradientOrientation", "MRDiffusionSequence/DiffusionGradientDirectionSequence"),
-    "directionality": ("DiffusionDirectionality", "MRDiffusionSequence"),
-    "sequence": ("SequenceName", None),
-    "contrast": ("ContrastBolusAgent", None),
-    "cardiac phase": ("NominalPercentageOfCardiacPhase", "CardiacSynchronizationSequence"),
-    "thickness": ("SliceThickness", "PixelMeasuresSequence"),
-    "description": ("SeriesDescription", None),
-    "rescale type": ("RescaleType", "PixelValueTransformationSequence"),
-    "kVp": ("KVP", None),
-    "kernel": ("ConvolutionKernel", None),
-    "trigger time": ("TriggerTime", None),
-    "trigger delay": ("NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence"),
-    "acquisition time": ("AcquisitionTime", None),
-    "content time": ("ContentTime", None),
-}
-"""What may differ from slice to slice, and tells volumes apart where several slices lie at one place."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +154,10 @@ def _plane(path: Path, frame: int | None, fields: Fields, common: dict) -> Plane
     image_type = common["image_type"]
     for group in ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence"):
         image_type = tuple(fields.text("FrameType", group).upper().split("\\")) if group in fields else image_type
-    alike = {name: fields.text(*where) for name, where in _ALIKE.items()}
-    alike["b"] = alike["b"] or _private_b_value(fields)
+    alike = {name: fields.text(*where) for name, where in ALIKE.items()}
+    alike["b"] = alike["b"] or _first_private(fields, PRIVATE_B_VALUES).split("\\")[0]
+    may_differ = {name: fields.text(*where) for name, where in MAY_DIFFER.items()}
+    may_differ["diffusion direction"] = may_differ["diffusion direction"] or _first_private(fields, PRIVATE_DIRECTIONS)
     return Plane(
         path,
         frame,
@@ -198,7 +166,7 @@ def _plane(path: Path, frame: int | None, fields: Fields, common: dict) -> Plane
         thickness=fields.optional("SliceThickness", "PixelMeasuresSequence"),
         rescale_type=fields.text("RescaleType", "PixelValueTransformationSequence").upper(),
         alike={name: _rounded(value) for name, value in alike.items() if value},
-        may_differ={name: value for name, where in _MAY_DIFFER.items() if (value := fields.text(*where))},
+        may_differ={name: value for name, value in may_differ.items() if value},
     )
 
 
@@ -296,15 +264,8 @@ def _mosaic(top: Fields, image_type: tuple[str, ...]) -> str:
     return ""
 
 
-def _private_b_value(fields: Fields) -> str:
-    for group, creator, element in (
-        (0x0019, "SIEMENS MR HEADER", 0x0C),
-        (0x0043, "GEMS_PARM_01", 0x39),
-        (0x2001, "Philips Imaging DD 001", 0x03),
-    ):
-        if value := fields.private(group, creator, element):
-            return value.split("\\")[0]
-    return ""
+def _first_private(fields: Fields, places: tuple[tuple[int, str, int], ...]) -> str:
+    return next((value for place in places if (value := fields.private(*place))), "")
 
 
 def _rounded(text: str) -> str:

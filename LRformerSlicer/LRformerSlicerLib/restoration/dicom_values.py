@@ -38,7 +38,7 @@ def read_values(planes: Sequence[Plane]) -> tuple[np.ndarray, np.ndarray | None,
     reader = PixelReader()
     stored: list[np.ndarray | None] = [None] * len(planes)
     for place in in_file_order(planes):
-        stored[place] = np.array(reader.stored(planes[place]))
+        stored[place] = reader.stored(planes[place])
     padding = _padding(planes, stored)
     inverted, warnings = _inversion(planes, stored)
     if inverted:
