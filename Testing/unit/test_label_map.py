@@ -116,6 +116,11 @@ def test_in_a_folder_they_are_left_out_and_named(lrformer, tmp_path, ct_image, c
     segments = sitk.GetImageFromArray(organs(3))
     segments.SetMetaData("Segment0_ID", "Segment_1")
     sitk.WriteImage(segments, str(source / "Segmentation.seg.nrrd"))
+    code, said, _ = lrformer("check", source)
+    assert code == 0 and "1 of 1 volume can be restored" in said
+    assert {line.split(":")[1].strip() for line in said.splitlines() if line.startswith("Left out")} == {
+        *("ct_mask.nii.gz", "labels.mha", "Segmentation.seg.nrrd"),
+    }
     words = ("restore", source, tmp_path / "out", "--prior", "none", "--device", "cpu")
     code, said, complaint = lrformer(*words, "--model", checkpoints["ct-denoise"])
     assert code == 0, complaint

@@ -31,7 +31,11 @@ def run(arguments: argparse.Namespace) -> int:
         volumes = called(volumes, arguments.series)
     told = {}
     for volume in volumes:
-        told[volume.name] = entry = _checked(volume)
+        entry = _checked(volume)
+        if entry.get("is_label_map") and source.is_dir():
+            left_out.append(f"{volume.name}: {entry['sentence'].rstrip('.')}")
+            continue
+        told[volume.name] = entry
         if "sentence" in entry:
             reporter.say(f"Refused: {volume.name}: {entry['sentence']}")
         else:
@@ -49,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _checked(volume) -> dict:
     """What a volume is and how it would be restored, or the sentence that refuses it."""
     from ..restoration.dicom_input import load
+    from ..restoration.label_map import LabelMapError
     from ..restoration.modality import detect_modality
     from ..restoration.scan import checked
     from ..restoration.tasks import choose_task
@@ -72,7 +77,7 @@ def _checked(volume) -> dict:
         task, _ = choose_task("auto", modality.name, modality.reason)
         warnings += [modality.doubt] if modality.doubt else []
     except UserError as error:
-        return {"sentence": error.message}
+        return {"sentence": error.message, "is_label_map": isinstance(error, LabelMapError)}
     except MemoryError:
         return {"sentence": "There is not enough memory for this volume: close other programs or crop it."}
     size = " x ".join(map(str, scan.image.GetSize()))
