@@ -203,6 +203,19 @@ def test_umlauts_written_in_two_ways_are_one_name(tmp_path):
         plan.write(tmp_path / "a\u0308.NRRD")
 
 
+def test_files_in_linked_folders_are_inputs_and_links_in_a_ring_end(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.dcm").write_bytes(b"a slice")
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "elsewhere" / "ring").symlink_to(tmp_path / "in", target_is_directory=True)
+    plan = OutputPlan()
+    plan.read(tmp_path / "in")
+    assert plan.is_read(tmp_path / "elsewhere" / "a.dcm")
+    with pytest.raises(UserError, match="is also an input"):
+        plan.write(tmp_path / "elsewhere" / "a.dcm")
+
+
 def test_a_damaged_input_is_protected_by_its_name_at_least(tmp_path, ct_image):
     (tmp_path / "a.mhd").write_text("no header")
     with pytest.raises(UserError, match="is also an input"):

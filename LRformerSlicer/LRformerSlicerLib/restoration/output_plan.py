@@ -49,7 +49,13 @@ class OutputPlan:
         if path is None:
             return
         if path.is_dir():
-            for root, _, files in os.walk(path):
+            seen: set[tuple[int, int]] = set()
+            for root, folders, files in os.walk(path, followlinks=True):
+                state = os.stat(root)
+                if (state.st_dev, state.st_ino) in seen:  # a link to a folder above
+                    folders.clear()
+                    continue
+                seen.add((state.st_dev, state.st_ino))
                 for name in files:
                     self._note_read(Path(root) / name)
             return
