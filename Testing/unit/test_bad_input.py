@@ -177,7 +177,7 @@ def test_super_resolution_of_a_huge_grid(refused, mr_file, out, checkpoints, mon
 def test_super_resolution_of_a_grid_that_no_machine_holds(refused, tmp_path, out, checkpoints):
     # Compresses to almost nothing on disk; its 4 x finer grid would take over 100 GiB here.
     voxels = np.zeros((1600, 512, 512), dtype=np.uint8)
-    voxels[800, 100:400, 100:400] = 200
+    voxels[800, 100:400, 100:400] = np.random.default_rng(1).integers(150, 250, (300, 300))
     image = sitk.GetImageFromArray(voxels)
     image.SetSpacing((0.5, 0.5, 1.0))
     sitk.WriteImage(image, str(tmp_path / "huge.nii.gz"))

@@ -40,6 +40,7 @@ CERTAIN = {
 UNCERTAIN = {
     "crop of the liver": normal(60, 25, 5000),
     "crop of the liver after contrast": np.concatenate([normal(110, 20, 5000), normal(-90, 25, 600)]),
+    "crop of the spine": np.concatenate([normal(50, 25, 5000), normal(700, 30, 1200)]),
     "values cut to a window": np.concatenate([np.full(4000, -160.0), normal(45, 30, 5000).clip(-160, 240)]),
     "brain on zero": np.concatenate([np.zeros(6000), normal(32, 8, 5000), normal(8, 6, 800)]),
     "phase": NOISE.integers(-4096, 4096, 9000).astype(float),
@@ -99,7 +100,10 @@ def test_what_is_asked_for_comes_before_what_is_stated_and_what_is_stated_before
     assert "Hounsfield" in detect_modality(mr, "CT").doubt
     assert "Hounsfield" in detect_modality(np.abs(NOISE.normal(2, 1, 999)), "CT").doubt, "an iodine map in mg/ml"
     assert "looks like CT" in detect_modality(ct, "MR").doubt
-    assert detect_modality(UNCERTAIN["crop of the liver"], "CT").doubt == ""
+    for name in ("crop of the liver", "crop of the spine", "brain on zero", "values cut to a window"):
+        assert detect_modality(UNCERTAIN[name], "CT").doubt == "", name
+    for name in ("phase", "wide subtraction", "inversion recovery"):
+        assert "Hounsfield" in detect_modality(UNCERTAIN[name], wanted="CT").doubt, name
     with pytest.raises(UserError, match='no modality "PET"'):
         detect_modality(ct, wanted="PET")
 

@@ -41,8 +41,9 @@ SOFT_HU = (AIR_HU, 300.0)
 LEAST_AIR, MOST_BETWEEN, MOST_BELOW_AIR, LEAST_SOFT, LEAST_NEGATIVE = 0.0005, 0.5, 0.005, 0.3, 0.003
 """Shares; of all 76 CT scans at hand the one in most doubt has 0.30, 0.17 (of its air), 0, 0.74 and 0.012."""
 LONE_SHARE, LONE_GAP, MOST_LONE_SHARE = 0.002, 0.05, 0.1
-CUT_SHARE = 0.02
-CT_MEDIAN_HU, CT_CROP_HU, CT_CROP_SHARE = (10.0, 150.0), (-300.0, 500.0), 0.9
+CUT_SHARE = 0.05
+CT_MEDIAN_HU, CT_CROP_HU, CT_CROP_SHARE = (10.0, 150.0), (-300.0, 1500.0), 0.9
+PLAUSIBLE_MEDIAN_HU = (-150.0, 300.0)
 UNRESCALED, UNRESCALED_SHARE = (900.0, 1200.0), 0.6
 """Where soft tissue lies in CT that was stored with 1024 added; of MR at hand at most 0.47 of the bright voxels do."""
 DARK_AIR, LEAST_DARK_AIR, MOST_BRIGHT = 0.1, 0.05, 0.2
@@ -103,7 +104,7 @@ def doubt_about(values: np.ndarray, modality: str) -> str:
             else ""
         )
     lowest, highest = _ends(values)
-    if lowest >= 0 or found.name == "MR":
+    if lowest >= 0 or (found.name == "MR" and not _could_be_crop(_without_lone_values(values), PLAUSIBLE_MEDIAN_HU)):
         return (
             f"It is restored as CT, but the values from {lowest:g} to {highest:g} do not look like Hounsfield units "
             "(air -1000, water 0): check its rescale slope and intercept."
@@ -138,10 +139,8 @@ def _by_values(values: np.ndarray) -> Modality:
         has_dark_air = _share(rest, 0.0, DARK_AIR * top) >= LEAST_DARK_AIR
         is_too_bright = _share(rest, SOFT_HU[1], np.inf) >= MOST_BRIGHT
         return Modality("MR", reason, doubt, is_certain=has_dark_air and is_too_bright and not doubt)
-    inner = rest[(rest > lowest) & (rest < highest)] if _is_cut(rest, lowest, highest) else rest
-    median = float(np.median(inner)) if inner.size else 0.0
-    is_crop = CT_MEDIAN_HU[0] <= median <= CT_MEDIAN_HU[1] and _share(rest, *CT_CROP_HU) >= CT_CROP_SHARE
-    name, other = ("CT", "MR") if is_crop else ("MR", "CT")
+    median = _typical(rest)
+    name, other = ("CT", "MR") if _could_be_crop(rest, CT_MEDIAN_HU) else ("MR", "CT")
     reason = f"the values run from {lowest:g} to {highest:g}, about {median:.0f} in the middle"
     doubt = (
         f"It is taken for {name} because {reason}, but {other} has such values, too: say which it is "
@@ -159,8 +158,16 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
     return float(rest.min()), float(rest.max())
 
 
-def _is_cut(values: np.ndarray, lowest: float, highest: float) -> bool:
-    return max(float(np.mean(values == lowest)), float(np.mean(values == highest))) >= CUT_SHARE
+def _could_be_crop(values: np.ndarray, median_hu: tuple[float, float]) -> bool:
+    """Whether these may be Hounsfield units of a part of a body that shows no air."""
+    return median_hu[0] <= _typical(values) <= median_hu[1] and _share(values, *CT_CROP_HU) >= CT_CROP_SHARE
+
+
+def _typical(values: np.ndarray) -> float:
+    """The median without a number that so many voxels have as only background or cut-off values are had."""
+    numbers, counts = np.unique(values, return_counts=True)
+    inner = values[~np.isin(values, numbers[counts >= CUT_SHARE * values.size])] if numbers.size > 20 else values
+    return float(np.median(inner if inner.size >= 0.2 * values.size else values))
 
 
 def _without_lone_values(values: np.ndarray) -> np.ndarray:
