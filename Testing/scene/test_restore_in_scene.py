@@ -265,6 +265,7 @@ def test_a_frame_of_a_sequence_is_restored(scene, restore, add_ct):
 
 def test_after_an_error_of_the_worker_the_scene_is_as_before(panel, add_ct, wait_for, scene_state):
     volume = add_ct()
+    panel.ui.inputSelector.setCurrentNode(volume)  # else the panel chooses it meanwhile, and makes its settings
     before = scene_state()
     failed = []
     panel.logic.onFailed = failed.append
