@@ -176,6 +176,7 @@ class SlicerApplication(Application):
             raise RuntimeError(f"Slicer has loaded {name} from {loaded}: remove that copy, then run the tests again.")
         if hasattr(slicer.modules, f"{name}Widget"):
             slicer.util.reloadScriptedModule(name)
+        getattr(slicer.modules, name.lower()).widgetRepresentation()  # sets the panel up when first asked for
         slicer.util.selectModule(name)
         panel = getattr(slicer.modules, f"{name}Widget")
         if self._uncaught:
