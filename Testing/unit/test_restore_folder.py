@@ -175,6 +175,7 @@ def test_after_a_kill_no_process_is_left_and_the_next_run_goes_on(long_scans, tm
 def test_ctrl_c_leaves_no_process_and_keeps_what_is_done(long_scans, tmp_path, start):
     out = tmp_path / "out"
     run, processes = start(long_scans, out, "--jobs", "2")
+    make_temporary_folder(out / "2.nrrd")  # as a process has that is stopped while it writes
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to all of them
     printed = run.communicate(timeout=60)[0]
     assert run.returncode == 130

@@ -182,12 +182,17 @@ class _Work:
                 at_once = arguments.jobs or len(client.scheduler_info(n_workers=-1)["workers"])
                 yield from restored(client, tasks, self._options, at_once, self._reporter)
         else:
+            from ..restoration.output_files import remove_temporary_folders
             from .local_processes import Limits, restored_locally
 
             minutes, gib = arguments.time_limit, arguments.memory_limit
             limits = Limits(60 * minutes if minutes else None, round(gib * 2**30) if gib else None)
             jobs = min(arguments.jobs or 1, len(tasks))
-            yield from restored_locally(tasks, self._options, jobs, limits, self._reporter)
+            try:
+                yield from restored_locally(tasks, self._options, jobs, limits, self._reporter)
+            finally:
+                # All processes are gone by now; one that was killed could not remove what it had half written.
+                remove_temporary_folders(self._out)
 
     def _keep(self, name: str, answer: dict) -> dict:
         entry = {"outcome": answer["outcome"], "seconds": answer["seconds"]}
