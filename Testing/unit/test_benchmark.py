@@ -300,9 +300,25 @@ def test_what_was_aimed_at_is_told_from_the_figures(psnr, reached):
     assert f"| {psnr:.2f} dB, DnCNN 25.00 dB | {reached} |" in line
 
 
-@pytest.mark.parametrize(("rmse", "is_missed"), [(5.0, False), (5.1, True)])
-def test_what_is_missed_is_followed_by_what_stands_in_the_way(rmse, is_missed):
-    lines = list(target_lines({"ct-full": {"slices": [{"rmse": rmse}], "mean_rmse": rmse}}))
+@pytest.mark.parametrize(("reduction", "is_missed"), [(0.6, False), (0.59, True)])
+def test_what_is_missed_is_followed_by_what_stands_in_the_way(reduction, is_missed):
+    rows = [{"at_edges": 0.05, "at_edges_noise": 0.0}]
+    found = {"slices": rows, "mean_reduction": reduction, "mean_reduction_interval": [0.5, 0.7]}
+    lines = list(target_lines({"ct-noise-as-it-is": found}))
     reasons = [line for line in lines if line.startswith("- *")]
-    assert [line.split("*")[1] for line in reasons] == (["full dose: RMSE of at most 5 HU"] if is_missed else [])
+    aim = "the noise that CT scans have, in flat soft tissue: 60 % less"
+    assert [line.split("*")[1] for line in reasons] == ([aim] if is_missed else [])
     assert any(line.startswith("What stands in the way") for line in lines) == is_missed
+
+
+def test_unbiased_figures_decide_about_ct():
+    risk = [{"risk": {"input": 500.0, OURS: 300.0}}, {"risk": {"input": 500.0, OURS: 501.0}}]
+    gains = {"input": 9.0, "Median": 3.2, "Gaussian": 4.0}
+    found = {"slices": risk, "gain_db": gains, "gain_interval_db": {name: [2.0, 5.0] for name in gains}}
+    edges = {"mean_reduction": 0.7, "mean_reduction_interval": [0.6, 0.8]}
+    edges["slices"] = [{"at_edges": 0.2, "at_edges_noise": 0.05}, {"at_edges": 0.0, "at_edges_noise": 0.0}]
+    lines = list(target_lines({"ct-unbiased": found, "ct-noise-as-it-is": edges}))
+    above, falls = (line for line in lines if line.endswith("| ct-unbiased |"))
+    assert "+3.20 dB [+2.00, +5.00] (Median) | yes" in above and "1 of 2 slices | **no**" in falls
+    taken, anatomy = (line for line in lines if line.endswith("| ct-noise-as-it-is |"))
+    assert "70 % [60, 80] | yes" in taken and "+0.15 at most | **no**" in anatomy

@@ -67,13 +67,13 @@ def test_a_slice_has_the_neighbours_that_its_scan_has(folder):
 
 
 def test_averaged_slices_have_neighbours_that_share_nothing_with_them(tmp_path):
-    values = np.arange(9, dtype=np.int16)
-    volume = np.broadcast_to(values[:, None, None], (9, 8, 8))
+    values = np.arange(15, dtype=np.int16)
+    volume = np.broadcast_to(values[:, None, None], (15, 8, 8))
     sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(volume)), str(tmp_path / "ct_chest_rider.nii.gz"))
     first, second, third = ct_slices(tmp_path, with_neighbours=True)
-    assert [one.stored[0, 0] for one in (first, second, third)] == [1, 4, 7]
+    assert [one.stored[0, 0] for one in (first, second, third)] == [1, 7, 13]
     assert first.neighbours == third.neighbours == []
-    assert [plane[0, 0] for plane in second.neighbours] == [1, 7]
+    assert [plane[0, 0] for plane in second.neighbours] == [4, 10]
 
 
 def test_neighbours_are_as_noisy_as_their_slice_and_their_noise_is_their_own(jobs):

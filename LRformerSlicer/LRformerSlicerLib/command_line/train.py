@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patch-size", type=int, help="side of a training patch in input pixels")
     parser.add_argument("--learning-rate", type=float, default=8e-4, help="at its peak (8e-4)")
     add_context(parser)
+    parser.add_argument(
+        "--targets", choices=["recorrupted", "scan"], default="scan", help="ct-denoise: without bias, or noisy as it is"
+    )
     parser.add_argument("--levels", type=int, help="resolutions of the network's pyramid; 1 for none")
     parser.add_argument("--channels", type=int, help="width of the network")
     parser.add_argument("--groups", type=int, help="groups of blocks, where there is one level")
@@ -74,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     started = time.monotonic()
-    task, out = training_task(arguments.task, arguments.context), arguments.out
+    task, out = training_task(arguments.task, arguments.context, arguments.targets == "recorrupted"), arguments.out
     check_weights_name(out)
     check_written_files([arguments.data, arguments.init], [out, out.with_suffix(".json"), out.with_suffix(".state")])
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,8 @@ COLLECTIONS = {
     "ct_chest_acrin013": "ACRIN-FLT-Breast, CC BY 3.0*",
     "ct_body_weasis": "Weasis demo archive, CC BY 4.0",
     "ct_chest_nysbu": "COVID-19-NY-SBU, CC BY 4.0*",
+    "ct_chest_lidc0001": "LIDC-IDRI, CC BY 3.0*",
+    "ct_chest_lungfcp01": "Lung-Fused-CT-Pathology, CC BY 3.0*",
     "mr_t1_studyforrest": "studyforrest, PDDL",
     "mr_t1gd_cptac": "CPTAC-GBM, CC BY 3.0*",
     "mr_t1_fnndsc": "FNNDSC SAG-anon, MIT",
@@ -38,6 +40,7 @@ COLLECTIONS = {
 LARGE_COLLECTIONS = {
     "openms": "Ljubljana MS longitudinal (open_ms_data), CC BY",
     "ulf3t": "HKU 0.055T/3T pairs, CC0",
+    "siim": "TCGA-LUAD/-LUSC (SIIM 100), CC BY 3.0*",
     "chaos": "CHAOS T2-SPIR, CC BY-SA 4.0*",
     "msd": "Medical Segmentation Decathlon, CC BY-SA 4.0*",
     "openmedview": "OpenMedView, MIT",
@@ -65,7 +68,7 @@ def training_card(trainer: Trainer, training: list[Pair], validation: list[Pair]
         "training": {
             **asdict(trainer.options),
             "started_from": {"sha256": file_sha256(initial), "tensors_anew": trainer.untaken} if initial else None,
-            "loss": "L1",
+            "loss": "L1" if task.huber_scale is None else f"Huber, square below {task.huber_scale:g}",
             "optimiser": "Adam",
             "precision": "bfloat16 autocast" if trainer.uses_bfloat16 else "float32",
             "seconds": round(trainer.seconds),

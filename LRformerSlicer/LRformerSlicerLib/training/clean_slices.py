@@ -26,10 +26,18 @@ AVERAGED_SLICES = {
     "mr_t1_seg3d": 2,
 }
 
-# Every how many CT slices one is taken.  What is over-smooth or lossy at the source is taken sparsely and without
-# neighbours: the network must not learn its texture.
-CT_SLICE_STEP = {"ct_chest_rider": 3, "ct_head_cptac": 3, "ct_chest_acrin013": 3, "ct_body_weasis": 3}
-CT_WITHOUT_NEIGHBOURS = ("ct_chest_acrin013", "ct_body_weasis")
+# Every how many CT slices one is taken: the next ones show much the same.  What is over-smooth or lossy at the source
+# is taken sparsely and without neighbours: the network must not learn its texture.
+CT_SLICE_STEP = {
+    "ct_abdomen_acrin001": 4,
+    "ct_body_weasis": 10,
+    "ct_chest_acrin001": 4,
+    "ct_chest_acrin013": 6,
+    "ct_chest_rider": 6,
+    "ct_head_cptac": 3,
+}
+# Of the last two every slice that is there lies far from the next.
+CT_WITHOUT_NEIGHBOURS = ("ct_chest_acrin013", "ct_body_weasis", "ct_chest_lidc0001", "ct_chest_lungfcp01")
 
 # How many MR slices are taken in the acquisition's plane and, where the third axis is as finely sampled, in each of
 # the other two.  The thick multi-slice scans are small and, in part, interpolated by the scanner.
@@ -49,6 +57,10 @@ COMPANION_COUNT = 8
 VALIDATION_PATIENTS = (
     "nysbu_A062055",
     "nysbu_A072894",
+    "siim_345234",
+    "siim_505942",
+    "siim_602715",
+    "siim_602724",
     "mr_t1_seg3d",
     "brain_openms09",
     "brain_ulf3t_p3",

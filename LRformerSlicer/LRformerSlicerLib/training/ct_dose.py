@@ -20,9 +20,17 @@ from ..restoration.intensity import Intensity, ct_intensity
 from ..restoration.tasks import TASKS
 from .clean_slices import CleanSlice, ct_slices
 from .inserted_lesions import LesionKind
+from .recorrupted import SHARE_RANGE
 from .training_task import PYRAMID, Augmentation, DegradedSlice, TrainingTask
 
 DOSE_RANGE = (0.1, 0.5)
+RECORRUPTED_DOSE_RANGE = (0.05, 0.5)
+RECORRUPTED_STRETCH = (0.0, 1.5)  # from no noise added
+# Every fifth slice is simulated in projections, streaks and all, and has a prior: that takes fifty times as long as the
+# rest.  The others get their noise in the patch.
+SIMULATED_EVERY = 5
+LOWER_DOSE_SHARE = 0.5
+HUBER_SCALE = 0.05  # 50 HU: the targets' noise counts by its square, streaks and metal do not
 VALIDATION_DOSE = 0.25
 # 3 to 15 mm across at the usual 0.7 mm a pixel.
 LESIONS = LesionKind(share=0.5, most=4, radius_pixels=(2.0, 11.0), edge_pixels=(0.5, 1.5), contrast=(10.0, 120.0))
@@ -38,6 +46,8 @@ class DoseTask(TrainingTask):
 
     Args:
         context: 1 for pairs with the slices beside theirs and a network that takes them.
+        recorrupts: train without bias (recorrupted.py), from no noise added to a twentieth of the dose; else towards
+            the scans as they are, noise and all.
     """
 
     task = TASKS["ct-denoise"]
@@ -59,7 +69,18 @@ class DoseTask(TrainingTask):
     patch_size, batch_size = 128, 2
     intended_use = "Research only, not for diagnosis. Axial CT in HU, tube current 10 to 50 % of a usual scan's."
 
-    def __init__(self, context: int = 0) -> None:
+    def __init__(self, context: int = 0, recorrupts: bool = False) -> None:
+        self._dose_range = DOSE_RANGE
+        if recorrupts:
+            self._dose_range, self.huber_scale = RECORRUPTED_DOSE_RANGE, HUBER_SCALE
+            self.augmentation = replace(
+                self.augmentation,
+                residual_range=RECORRUPTED_STRETCH,
+                recorrupts=True,
+                lower_dose_share=LOWER_DOSE_SHARE,
+                lowest_dose=RECORRUPTED_DOSE_RANGE[0],
+                turns_noise_over=True,
+            )
         self.architecture = replace(PYRAMID, context=context)
         seen = "A slice with the two beside it" if context else "One slice at a time"
         self.limits = (*LIMITS, f"{seen}: consistency between slices is not enforced.")
@@ -68,13 +89,22 @@ class DoseTask(TrainingTask):
         """Axial CT slices."""
         return ct_slices(folder, with_neighbours=self.architecture.context > 0)
 
+    def has_prior(self, clean: CleanSlice) -> bool:
+        """Where the dose is simulated."""
+        return self._is_simulated(clean)
+
+    def _is_simulated(self, clean: CleanSlice) -> bool:
+        return not self.augmentation.recorrupts or clean.validation or self.seed(clean, 0) % SIMULATED_EVERY == 0
+
     def degrade(self, clean: CleanSlice, realisation: int, intensity: Intensity | None = None) -> DegradedSlice:
         """The slice at a lower dose; validation slices always at a quarter, standard kernel."""
+        if not self._is_simulated(clean):
+            return DegradedSlice(clean.pixels, clean.pixels, ct_intensity(), {"dose": 1.0})
         seed = self.seed(clean, realisation)
         dose, kernel = VALIDATION_DOSE, "standard"
         if not clean.validation:
             random = np.random.default_rng(seed)
-            dose = float(np.exp(random.uniform(*np.log(DOSE_RANGE))))
+            dose = float(np.exp(random.uniform(*np.log(self._dose_range))))
             kernel = str(random.choice(list(KERNELS)))
         # The neighbours' noise is that of this slice drawn again: over a few millimetres its strength hardly changes.
         planes = np.stack([clean.pixels, *clean.neighbour_pixels])
@@ -88,7 +118,8 @@ class DoseTask(TrainingTask):
         return {
             "method": "binomial thinning of photon counts, electronic noise, filtered back-projection of the noise",
             "geometry": f"parallel beam, {VIEW_COUNT} views over 180 degrees, detector pitch of one pixel",
-            "dose_range": list(DOSE_RANGE),
+            "dose_range": list(self._dose_range),
+            **(self._recorruption_card() if self.augmentation.recorrupts else {}),
             "noise_stretched_by": list(self.augmentation.residual_range),
             "noise_blurred_by_pixels": [0.0, self.augmentation.texture_blur_pixels],
             "noise_sharpened_by": [0.0, self.augmentation.texture_sharpening],
@@ -102,4 +133,12 @@ class DoseTask(TrainingTask):
             "water_attenuation_per_mm": WATER_ATTENUATION_PER_MM,
             "kernels": {name: list(values) for name, values in KERNELS.items()},
             "validation_dose": VALIDATION_DOSE,
+        }
+
+    def _recorruption_card(self) -> dict:
+        return {
+            "targets": "recorrupted-to-recorrupted: scan less noise of its own SD and texture",
+            "share_of_that_noise_in_the_input": list(SHARE_RANGE),
+            "dose_simulated_for_one_slice_in": SIMULATED_EVERY,
+            "share_with_own_noise_of_a_lower_dose": self.augmentation.lower_dose_share,
         }

@@ -92,7 +92,8 @@ def make_pair(job: PairJob) -> None:
     task, clean = job.task, job.clean
     made = task.degrade(clean, job.realisation, job.intensity)
     body = body_mask(made.degraded, task.task.modality)
-    prior = job.known_prior() if job.has_prior else np.zeros((2, *body.shape), dtype=np.uint8)
+    has_prior = job.has_prior and task.has_prior(clean)
+    prior = job.known_prior() if has_prior else np.zeros((2, *body.shape), dtype=np.uint8)
     if prior is None:
         prior = prior_of_slice(made.degraded, body, made.intensity)
     prior = on_grid(prior, body.shape)

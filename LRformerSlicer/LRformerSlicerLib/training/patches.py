@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ..degradation.scan_noise import ScanNoise, measure_scan_noise
 from .inserted_lesions import lesion_map
 from .neighbours import in_order, lesions_in_neighbours, nearer, sharing_noise, with_missing
 from .noise_texture import of_a_foreign_spectrum, of_another_grain
 from .pair_cache import PRIOR_STEPS
+from .recorrupted import recorrupted
 from .sampling import sampling_shares
 from .training_task import Augmentation, TrainingTask
 
@@ -31,6 +34,7 @@ class Pair:
         dark: the stored number that stands for no signal in a magnitude image.
         clean_neighbours, degraded_neighbours: (2, H, W) int16, of the slice before and the one behind; None where the
             slice has none.
+        scan_noise: of the clean slice; None where nothing is recorrupted.
     """
 
     name: str
@@ -41,11 +45,16 @@ class Pair:
     dark: float = 0.0
     clean_neighbours: np.ndarray | None = None
     degraded_neighbours: np.ndarray | None = None
+    scan_noise: ScanNoise | None = None
 
 
 def load_pairs(files: list[Path], task: TrainingTask) -> tuple[list[Pair], list[Pair]]:
-    """Training and validation pairs of a cache, held in memory as the small integers they are stored as."""
+    """Training and validation pairs of a cache, held in memory as the small integers they are stored as.
+
+    Where the task recorrupts, validation pairs are so already.
+    """
     training, validation = [], []
+    noise_of: dict[str, ScanNoise] = {}
     for file in files:
         with np.load(file) as stored:
             zero, unit = stored["intensity"]
@@ -53,6 +62,10 @@ def load_pairs(files: list[Path], task: TrainingTask) -> tuple[list[Pair], list[
             planes = [stored[name] for name in ("clean", "degraded", "prior", "body")]
             neighbours = [stored[name] for name in NEIGHBOUR_ARRAYS if name in stored]
             pair = Pair(file.stem, *planes, dark, *neighbours)
+            if task.augmentation.recorrupts:
+                pair = _with_scan_noise(pair, noise_of)
+                if bool(stored["validation"]):
+                    pair = _recorrupted_once(pair)
             (validation if bool(stored["validation"]) else training).append(pair)
     return training, validation
 
@@ -68,8 +81,26 @@ def to_tensors(pair: Pair, task: TrainingTask, context: int = 0) -> tuple[torch.
         planes = in_order(np.concatenate([planes, pair.degraded_neighbours]))
     elif context:
         planes = np.repeat(planes, 1 + 2 * context, axis=0)
-    degraded, clean = (torch.from_numpy(task.stored.normalise(one)) for one in (planes, pair.clean[None]))
+    # What is cut off at -1000 HU is no longer right on average.
+    of_target = task.stored if pair.scan_noise is None else replace(task.stored, clips_below=False)
+    degraded = torch.from_numpy(task.stored.normalise(planes))
+    clean = torch.from_numpy(of_target.normalise(pair.clean[None]))
     return degraded, clean, torch.from_numpy(pair.prior).float() / PRIOR_STEPS
+
+
+def _with_scan_noise(pair: Pair, noise_of: dict[str, ScanNoise]) -> Pair:
+    """A pair with the noise of its slice, which is measured once for all of its realisations."""
+    scan = pair.name.rpartition("-")[0]
+    if scan not in noise_of:
+        noise_of[scan] = measure_scan_noise(pair.clean, pair.body)
+    return replace(pair, scan_noise=noise_of[scan])
+
+
+def _recorrupted_once(pair: Pair) -> Pair:
+    """A whole validation pair, recorrupted in the same way whenever it is loaded."""
+    random = np.random.default_rng(zlib.crc32(pair.name.encode()))
+    degraded, target = recorrupted(pair.degraded, pair.clean, pair.scan_noise, random, share=1.0)
+    return replace(pair, degraded=degraded, clean=target)
 
 
 class PatchSampler:
@@ -123,6 +154,9 @@ class PatchSampler:
             if cut.degraded_neighbours is not None:
                 beside = lesions_in_neighbours(added, len(cut.degraded_neighbours), random)
                 cut = replace(cut, degraded_neighbours=cut.degraded_neighbours + beside)
+        if cut.scan_noise is not None:
+            degraded, target = recorrupted(cut.degraded, cut.clean, cut.scan_noise, random)
+            cut = replace(cut, clean=target, degraded=degraded)
         if cut.degraded_neighbours is not None:
             planes = np.concatenate([cut.degraded[None], cut.degraded_neighbours])
             cut = replace(cut, degraded_neighbours=with_missing(planes, augmentation.neighbours, random)[1:])
@@ -154,6 +188,7 @@ class PatchSampler:
             degraded=pair.degraded[coarse],
             prior=pair.prior[(slice(None), *coarse)],
             body=pair.body[coarse],
+            scan_noise=pair.scan_noise.part(*coarse) if pair.scan_noise is not None else None,
             **{name: planes[(slice(None), *coarse)] for name, planes in _neighbours_of(pair)},
         )
 
@@ -172,12 +207,27 @@ def _stretched(cut: Pair, augmentation: Augmentation, random: np.random.Generato
         clean = np.concatenate([clean, cut.clean_neighbours])
         degraded = np.concatenate([degraded, cut.degraded_neighbours])
     noise = degraded - clean
+    if cut.scan_noise is not None:
+        noise = _of_a_lower_dose(noise, cut.scan_noise, augmentation, random)
+    if augmentation.turns_noise_over and random.integers(2):
+        noise = -noise
     if augmentation.changes_texture:
         noise = _of_another_texture(noise, augmentation, random)
     if cut.degraded_neighbours is not None:
         clean, noise = nearer(clean, random), sharing_noise(noise, augmentation.neighbours, random)
     stretched = clean + noise * share
     return replace(cut, degraded=stretched[0], degraded_neighbours=stretched[1:] if len(stretched) > 1 else None)
+
+
+def _of_a_lower_dose(
+    noise: np.ndarray, scan_noise: ScanNoise, augmentation: Augmentation, random: np.random.Generator
+) -> np.ndarray:
+    """(1, H, W) float32: now and then, and where there is none, noise as a lower dose adds it to the scan's own."""
+    # Quantum noise of a fraction d of the dose has 1/d of the variance, by place as before.
+    if random.random() >= augmentation.lower_dose_share and noise.any():
+        return noise
+    dose = np.exp(random.uniform(np.log(augmentation.lowest_dose), 0.0))
+    return np.float32(np.sqrt(1.0 / dose - 1.0)) * scan_noise.draw(random)[None]
 
 
 def _with_noise(magnitude: np.ndarray, deviation: float, random: np.random.Generator) -> np.ndarray:
@@ -204,5 +254,6 @@ def _mirrored(pair: Pair, missing: list[int], scale: int) -> Pair:
         degraded=np.pad(pair.degraded, coarse, mode="symmetric"),
         prior=np.pad(pair.prior, [(0, 0), *coarse], mode="symmetric"),
         body=np.pad(pair.body, coarse, mode="symmetric"),
+        scan_noise=pair.scan_noise.mirrored(coarse) if pair.scan_noise is not None else None,
         **{name: np.pad(planes, [(0, 0), *coarse], mode="symmetric") for name, planes in _neighbours_of(pair)},
     )

@@ -209,8 +209,10 @@ class Trainer:
             restored = self._replica(degraded, prior)
         error = functional.l1_loss(restored.float(), clean)
         loss = error
+        if self.task.huber_scale is not None:
+            loss = functional.smooth_l1_loss(restored.float(), clean, beta=self.task.huber_scale)
         if self.options.frequency_loss:
-            loss = error + self.options.frequency_loss * _spectrum_error(restored.float(), clean)
+            loss = loss + self.options.frequency_loss * _spectrum_error(restored.float(), clean)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

@@ -57,6 +57,11 @@ class Augmentation:
         lesions: put into the degraded and the clean patch alike; None for none, and where that would not be what a
             scanner makes of a lesion.
         neighbours: what becomes of a slice's neighbours, where it has some and the network takes them.
+        recorrupts: whether input and target get further noise of the scan's own kind (recorrupted.py).
+        lower_dose_share: in this share of the patches, and where the difference is none, its place is taken by noise of
+            the scan's own kind, as much as ...
+        lowest_dose: ... a fraction of the dose from this to 1, its logarithm drawn evenly, adds to it.
+        turns_noise_over: whether the sign of the difference is drawn: another realisation of noise.
     """
 
     quarter_turns: bool
@@ -68,11 +73,15 @@ class Augmentation:
     fresh_noise_range: tuple[float, float] = (0.0, 0.0)
     lesions: LesionKind | None = None
     neighbours: NeighbourKind = NeighbourKind()
+    recorrupts: bool = False
+    lower_dose_share: float = 0.0
+    lowest_dose: float = 1.0
+    turns_noise_over: bool = False
 
     @property
     def stretches(self) -> bool:
         """Whether the difference is changed at all."""
-        return self.residual_range != (1.0, 1.0) or self.changes_texture
+        return self.residual_range != (1.0, 1.0) or self.changes_texture or self.turns_noise_over
 
     @property
     def changes_texture(self) -> bool:
@@ -93,6 +102,8 @@ class TrainingTask(ABC):
         patch_size, batch_size: input pixels and patches a step, likewise.
         shares_prior: whether the prior of a slice's first realisation serves for the others, whose degradation changes
             it little; it takes longer to make than all the rest of a pair.  On another grid it is interpolated.
+        huber_scale: errors below it, in network numbers, count by their square (Huber's loss over this scale); None for
+            the absolute error.
         intended_use, limits: for the model card.
     """
 
@@ -104,6 +115,7 @@ class TrainingTask(ABC):
     patch_size: int
     batch_size: int
     shares_prior: bool = False
+    huber_scale: float | None = None
     intended_use: str
     limits: tuple[str, ...]
 
@@ -120,6 +132,10 @@ class TrainingTask(ABC):
     @abstractmethod
     def clean_slices(self, folder: Path) -> Iterator[CleanSlice]:
         """The slices of a folder of training scans, in order of name; UserError where there are none."""
+
+    def has_prior(self, clean: CleanSlice) -> bool:
+        """Whether the pairs of a slice get a prior, which takes long; the others are trained on without."""
+        return True
 
     @abstractmethod
     def degrade(self, clean: CleanSlice, realisation: int, intensity: Intensity | None = None) -> DegradedSlice:

@@ -32,8 +32,11 @@ from ..fidelity.lesions import evaluate_lesions, lesion_lines
 from ..fidelity.real_noise import evaluate_real_noise, real_noise_lines
 from ..fidelity.reliability import evaluate_reliability, reliability_lines
 from ..mr_quality import evaluate_mr
+from ..noise_as_it_is import evaluate_noise_as_it_is
 from ..noise_told_denoisers import noise_told_candidates, non_local_means
 from ..quality import score
+from ..unbiased_ct import evaluate_neighbours, evaluate_recorrupted
+from .noise_pictures import NoisePictures
 from .quality_pictures import quality_picture
 from .quality_tables import (
     budget_lines,
@@ -43,6 +46,7 @@ from .quality_tables import (
     quality_lines,
     shipped_prior_lines,
 )
+from .unbiased_tables import noise_as_it_is_lines, unbiased_lines
 
 CT_UNIT, MR_UNIT = 1000.0, 1.0
 TUNING_STEP = 4
@@ -142,6 +146,19 @@ def _full_dose(options: BenchmarkOptions, _: Path) -> dict:
             }
         )
     return {"slices": rows, "mean_rmse": round(float(np.mean([row["rmse"] for row in rows])), 3)}
+
+
+def _unbiased(options: BenchmarkOptions, _: Path) -> dict:
+    restoration = _options("ct-denoise", options)
+    found = evaluate_recorrupted(options.data, restoration)
+    peers = (gaussian(1.0), total_variation(0.03, CT_UNIT))
+    return {**found, "neighbours": evaluate_neighbours(options.data, restoration, peers)}
+
+
+def _noise_as_it_is(options: BenchmarkOptions, pictures: Path) -> dict:
+    shown = NoisePictures(pictures)
+    found = evaluate_noise_as_it_is(options.data, _options("ct-denoise", options), shown.add)
+    return {**found, "pictures": shown.names}
 
 
 def _lesions(task: str) -> Callable[[BenchmarkOptions, Path], dict]:
@@ -250,6 +267,8 @@ PARTS = {
     "ct-25": Part("Low-dose CT at 25 %", _ct(0.25), quality_lines),
     "ct-10": Part("Low-dose CT at 10 %", _ct(0.1), quality_lines),
     "ct-full": Part("CT at full dose", _full_dose, full_dose_lines),
+    "ct-unbiased": Part("CT against references of independent noise", _unbiased, unbiased_lines),
+    "ct-noise-as-it-is": Part("The noise that CT scans have", _noise_as_it_is, noise_as_it_is_lines),
     "mr-sr2": Part("MR super-resolution x2", _mr("mr-sr2"), quality_lines),
     "mr-sr4": Part("MR super-resolution x4", _mr("mr-sr4"), quality_lines),
     "mr-artifact": Part("MR artifacts", _mr("mr-artifact"), quality_lines),

@@ -12,6 +12,9 @@ SHOWN_MAP = "expected error, no extra pass"
 CLINICALLY_SMALL_MM = 5.0
 BEST_LESION_PEER = "Total variation"  # it keeps more contrast than the other filter of the table
 NOT_MEASURED = "not measured"
+LEAST_UNBIASED_GAIN_DB = 3.0
+LEAST_REDUCTION = 0.6
+MOST_AT_EDGES = 0.1
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,27 @@ def _clean_stays(result: dict) -> tuple[str, bool]:
     return f"mean {clean['mean_psnr_db']:.1f} dB, worst {clean['worst_psnr_db']:.1f} dB", clean["worst_psnr_db"] >= 40.0
 
 
-def _full_dose(result: dict) -> tuple[str, bool]:
-    errors = [row["rmse"] for row in result["slices"]]
-    return f"{min(errors):.1f} to {max(errors):.1f} HU, mean {result['mean_rmse']:.1f}", max(errors) <= 5.0
+def _unbiased_above_best_filter(result: dict) -> tuple[str, bool]:
+    gains = {name: gain for name, gain in result["gain_db"].items() if name != "input"}
+    best = min(gains, key=gains.__getitem__)
+    low, high = result["gain_interval_db"][best]
+    return f"{gains[best]:+.2f} dB [{low:+.2f}, {high:+.2f}] ({best})", gains[best] >= LEAST_UNBIASED_GAIN_DB
+
+
+def _unbiased_error_falls(result: dict) -> tuple[str, bool]:
+    fallen = [row["risk"][OURS] < row["risk"]["input"] for row in result["slices"]]
+    return f"{sum(fallen)} of {len(fallen)} slices", all(fallen)
+
+
+def _real_noise_taken(result: dict) -> tuple[str, bool]:
+    low, high = result["mean_reduction_interval"]
+    reduction = result["mean_reduction"]
+    return f"{100 * reduction:.0f} % [{100 * low:.0f}, {100 * high:.0f}]", reduction >= LEAST_REDUCTION
+
+
+def _no_anatomy_taken(result: dict) -> tuple[str, bool]:
+    above_chance = [row["at_edges"] - row["at_edges_noise"] for row in result["slices"]]
+    return f"{max(above_chance):+.2f} at most", max(above_chance) <= MOST_AT_EDGES
 
 
 def _above_networks(result: dict) -> tuple[str, bool]:
@@ -147,6 +168,8 @@ MORE_PATIENTS = (
     "slices did not help (docs/METHOD.md, training). More patients might, and a larger network on a GPU."
 )
 
+MORE_HOURS = "Trained without bias for few core-hours; the validation curve beside the weights says what more bring."
+
 TARGETS = (
     Target(
         "ct-25",
@@ -161,11 +184,23 @@ TARGETS = (
     Target("networks", "there: above every network of the same budget", _above_networks),
     Target("ct-10", "a tenth of the dose: 2 dB above the best classical filter", _above_best_peer(2.0)),
     Target(
-        "ct-full",
-        "full dose: RMSE of at most 5 HU",
-        _full_dose,
-        "The noise of a full dose looks like that of a low dose of another patient or scanner, and is taken away "
-        "like it. The engine would have to be told the dose; until then it is the reader who lowers the strength.",
+        "ct-unbiased",
+        f"CT, error against references of independent noise: {LEAST_UNBIASED_GAIN_DB:g} dB below that of the best "
+        "classical filter",
+        _unbiased_above_best_filter,
+        MORE_HOURS,
+    ),
+    Target("ct-unbiased", "there: smaller than the input's on every slice", _unbiased_error_falls),
+    Target(
+        "ct-noise-as-it-is",
+        f"the noise that CT scans have, in flat soft tissue: {100 * LEAST_REDUCTION:g} % less",
+        _real_noise_taken,
+        MORE_HOURS,
+    ),
+    Target(
+        "ct-noise-as-it-is",
+        f"there: what was taken away correlates with edges as noise does (at most {MOST_AT_EDGES:g} above chance)",
+        _no_anatomy_taken,
     ),
     Target("mr-sr2", "MR super-resolution x2: 2 dB above the best interpolation", _above_best_peer(2.0), MORE_PATIENTS),
     Target("mr-sr4", "x4: 2.5 dB above it", _above_best_peer(2.5), "As for x2."),
