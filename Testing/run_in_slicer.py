@@ -2,9 +2,10 @@
 
     Slicer --python-script Testing/run_in_slicer.py [arguments of pytest]
 
-Without arguments all of Testing/scene runs. Slicer ends with pytest's exit code: 0 where all tests passed. The packages
-that the tests need and this Slicer lacks are installed into its Python first, and that is said. The scene that is open
-is closed; the extension's settings are put back afterwards.
+Without arguments all of Testing/scene runs. Slicer takes a first argument that ends in .py for a script of its own:
+begin with an option of pytest, such as -q Testing/scene/test_compare.py. Slicer ends with pytest's exit code: 0 where
+all tests passed. The packages that the tests need and this Slicer lacks are installed into its Python first, and that
+is said. The scene that is open is closed; the extension's settings are put back afterwards.
 """
 
 import importlib.util

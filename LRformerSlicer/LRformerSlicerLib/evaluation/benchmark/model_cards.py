@@ -40,7 +40,7 @@ def card_lines(card: dict) -> Iterator[str]:
         "trained on": "; ".join(f"{one['scan']} ({one['pairs']} pairs, {one['collection']})" for one in card["data"])
         if "data" in card
         else "",
-        "patients": _plain(card.get("patients")),
+        "patients": _plain(card["patients"]) if card.get("patients") else "",
         "validated on": ", ".join(one["scan"] for one in card.get("validation_data", [])),
         "degradation": _plain(card.get("degradation")),
         "prior": _plain(card.get("prior")),
