@@ -200,7 +200,7 @@ class SlicerApplication(Application):
         import slicer
 
         panel = getattr(slicer.modules, f"{panel.moduleName}Widget")
-        slicer.util.selectModule("")
+        slicer.util.selectModule("Welcome")  # after "" Slicer would not enter the same module again
         panel.cleanup()
         panel.cleanup = lambda: None  # a later Reload calls it again
 

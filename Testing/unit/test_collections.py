@@ -26,8 +26,10 @@ def write_series(folder, image, series):
             "0020|000d": "1.2.3",
             "0020|000e": f"1.2.3.{series}",
             "0020|0013": str(index + 1),
-            "0020|0032": "\\".join(f"{coordinate:g}" for coordinate in place),
-            "0020|0037": "1\\0\\0\\0\\1\\0",
+            "0020|0032": "\\".join(f"{coordinate:.9g}" for coordinate in place),
+            "0020|0037": "\\".join(
+                f"{image.GetDirection()[row + column]:.9g}" for column in (0, 1) for row in (0, 3, 6)
+            ),
         }.items():
             one.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{index + 1}.dcm"))
