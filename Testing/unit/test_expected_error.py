@@ -111,5 +111,5 @@ def test_a_model_that_wants_a_second_pass_is_not_taken_for_one_that_does_not():
     assert error_model_of({"expected_error": CHANGE_ONLY}).factor == 2.0
     wants = {"factor": 1.0, "exponents": {"change": 0.5, FLIP_FEATURE: 0.5}}
     assert error_model_of({"expected_error": wants}) is None
-    with pytest.raises(KeyError, match="no such figure"):
+    with pytest.raises(UserError, match="expected error is not one"):
         error_model_of({"expected_error": {"factor": 1.0, "exponents": {"colour": 1.0}}})
