@@ -56,7 +56,7 @@ def result(tmp_path_factory):
 def test_the_held_out_scan_is_judged_and_not_trained_on(result):
     assert result["training_pairs"] == 3 and result["with_neighbours"] == 1
     # Of four thick slices the two inner ones have neighbours, and of these every third is judged.
-    assert result["judged"] == [f"{HELD_OUT_SCAN}-003-0"]
+    assert result["judged"] == [f"{HELD_OUT_SCAN}-006-0"]
 
 
 def test_neighbours_are_withheld_from_the_same_weights(result):
