@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _checked(volume) -> dict:
-    """What a volume is and how it would be restored, or the sentence that refuses it."""
+    """Describe a volume and how it would be restored, or give the sentence that refuses it."""
     from ..restoration.dicom_input import load
     from ..restoration.label_map import LabelMapError
     from ..restoration.modality import detect_modality

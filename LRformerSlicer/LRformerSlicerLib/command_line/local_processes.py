@@ -32,7 +32,7 @@ Answer = tuple[str, dict]
 
 @dataclass(frozen=True)
 class Limits:
-    """What one volume may take; None is derived from its size, generously."""
+    """Time and memory limits of one volume; None is derived generously from its size."""
 
     seconds: float | None = None
     memory_bytes: int | None = None
@@ -196,7 +196,7 @@ class _Worker:
 
 
 def cause_of_death(code: int | None) -> str:
-    """What an exit code says, and what to do: killed for want of memory is not the same as crashed."""
+    """Explain an exit code and say what to do: killed for lack of memory is not the same as crashed."""
     try:
         name = signal.Signals(-code).name if code is not None and code < 0 else f"exit status {code}"
     except ValueError:
@@ -209,13 +209,13 @@ def cause_of_death(code: int | None) -> str:
 
 
 def threads_for(jobs: int) -> int:
-    """How many threads each of `jobs` processes should take of this machine's cores."""
+    """Return the number of threads for each of `jobs` processes on this machine's cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // jobs)
 
 
 def _serve(pipe: connection.Connection, words: str) -> None:
-    """What such a process does: restore what it is given, until the pipe closes."""
+    """Restore the volumes that come through the pipe, until it closes."""
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()

@@ -13,7 +13,7 @@ LABEL_WIDTH = 6
 """Characters of every label, padded with blanks.  Slicer takes the largest font in which all labels fit into the
 legend, so that shorter ones would be printed larger, and the title with them."""
 
-SIZE = (0.14, 0.25)
+SIZE = (0.11, 0.22)
 POSITION = (0.985, 0.03)
 """Fractions of the view: small, and at its lower right edge, where little of the patient is covered."""
 
